@@ -1,0 +1,157 @@
+# dibao. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+LIBDIR ?= $(PREFIX)/lib
+VERSION := 0.1.0
+SOVERSION := 0
+SANITIZE ?=
+WERROR ?= 0
+empty :=
+comma := ,
+BUILD ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+CC ?= cc
+PKG_CONFIG ?= pkg-config
+
+# ---- what must be installed, by Debian's names ----
+DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpack-dev libsystemd-dev libinih-dev libsodium-dev libjansson-dev
+DEPS_RUN := redis-server redis-tools
+DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc
+DEPS_BENCH := gnuplot-nox python3
+PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
+
+CFLAGS ?= -O2 -g
+OUR_CFLAGS := -std=gnu17 -fPIC -fvisibility=hidden -D_GNU_SOURCE -DDIBAO_VERSION='"$(VERSION)"' -Iinclude -Ilib \
+	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
+	-fstack-protector-strong -fno-strict-aliasing $(shell $(PKG_CONFIG) --cflags $(PC) 2>/dev/null)
+ifeq ($(WERROR),1)
+OUR_CFLAGS += -Werror
+endif
+ifneq ($(SANITIZE),)
+OUR_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+OUR_LDFLAGS += -fsanitize=$(SANITIZE)
+else
+OUR_CFLAGS += $(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+endif
+LIBS := $(shell $(PKG_CONFIG) --libs $(PC) 2>/dev/null) -lm
+
+# ---- sources are found, not listed: a new file needs no line here ----
+LIB_SRC := $(wildcard lib/*.c)
+DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+CTL_SRC := $(filter-out clients/ctl/main.c,$(wildcard clients/ctl/*.c))
+SEED_SRC := $(filter-out seeds/main.c,$(wildcard seeds/*.c))
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH_SRC := $(wildcard tests/bench/*.c)
+E2E_SRC := $(wildcard tests/e2e/*.c)
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB_OBJ := $(call obj,$(LIB_SRC)) $(BUILD)/obj/lib/queue_lua.o
+PROGRAMS := $(if $(wildcard daemon/main.c),$(BUILD)/bin/dibaod) $(if $(wildcard clients/ctl/main.c),$(BUILD)/bin/dibaoctl) \
+	$(if $(wildcard seeds/main.c),$(BUILD)/bin/dibao-seed)
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/replay_%,$(FUZZ_SRC))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(E2E_SRC))
+
+.PHONY: all
+all: $(PROGRAMS) $(BUILD)/lib/libdibao.a $(BUILD)/lib/libdibao.so ## build programs and library
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(firstword $(MAKEFILE_LIST))
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  CC      $<")
+	$(Q)$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Remembers the flags, so that changing them rebuilds.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' > $@
+FORCE:
+
+# queue.lua as a symbol of the library: queue_lua[], queue_lua_size.
+$(BUILD)/gen/queue_lua.c: lib/queue.lua
+	@mkdir -p $(@D)
+	@{ echo '/* made from lib/queue.lua */'; echo 'const char queue_lua[] = {'; od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g'; echo '0};'; echo 'const unsigned long queue_lua_size = sizeof queue_lua - 1;'; } > $@
+$(BUILD)/obj/lib/queue_lua.o: $(BUILD)/gen/queue_lua.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fPIC $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/lib/libdibao.a: $(LIB_OBJ)
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  AR      $@")
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/lib/libdibao.so: $(LIB_OBJ) lib/libdibao.map
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LD      $@")
+	$(Q)$(CC) -shared -Wl,-soname,libdibao.so.$(SOVERSION) -Wl,--version-script=lib/libdibao.map $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJ) $(LIBS)
+	$(Q)ln -sf libdibao.so $(@D)/libdibao.so.$(SOVERSION)
+$(BUILD)/lib/libdaemon.a: $(call obj,$(DAEMON_SRC))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/lib/libctl.a: $(call obj,$(CTL_SRC))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+define link
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LD      $@")
+	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(1)
+endef
+$(BUILD)/bin/dibaod: $(call obj,daemon/main.c) $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
+	$(call link)
+$(BUILD)/bin/dibaoctl: $(call obj,clients/ctl/main.c) $(BUILD)/lib/libctl.a $(BUILD)/lib/libdibao.a
+	$(call link)
+$(BUILD)/bin/dibao-seed: $(call obj,seeds/main.c $(SEED_SRC)) $(BUILD)/lib/libdibao.a
+	$(call link)
+$(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
+	$(call link,-lcmocka)
+$(BUILD)/tests/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
+	$(call link)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
+	$(call link)
+$(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/lib/libdibao.a
+	$(call link)
+
+.PHONY: test unit e2e
+unit-programs: $(UNITS) $(FUZZ) $(E2E_TOOLS)
+unit: all unit-programs ## unit tests and replay of the fuzz corpora
+	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove -e 'timeout 120' $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t)
+e2e: all unit-programs ## end-to-end tests: real Redis, real processes
+	@DIBAO_BUILD=$(abspath $(BUILD)) prove -e 'timeout 180' --timer $(or $(T),$(wildcard tests/e2e/*.t))
+test: deps ## everything: all set-up, all tests
+	@$(MAKE) --no-print-directory test-all
+test-all: all unit-programs
+	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t)
+
+.PHONY: run
+run: deps ## start it all on a private Redis and play the seed events; Ctrl-C ends it
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(abspath $(BUILD)) seeds/run.sh
+
+.PHONY: bench soak fuzz lint format
+bench: all $(BENCHES) ## measure beside the peers; QUICK=1 for two minutes
+	@BUILD=$(abspath $(BUILD)) QUICK=$(QUICK) tests/bench/run.sh
+soak: all unit-programs ## 2,000 random kills and pauses
+	@DIBAO_BUILD=$(abspath $(BUILD)) KILLS=$(or $(KILLS),2000) tests/e2e/soak.py
+fuzz: ## fuzz one parser with libFuzzer: make fuzz T=event TIME=60
+	@tests/fuzz/run.sh $(or $(T),event) $(or $(TIME),60)
+lint: ## layout, confinement of libraries, manuals
+	@tests/lint.sh
+format: ## clang-format all C
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+.PHONY: deps install uninstall clean
+deps: ## install what is missing (Debian: apt-get)
+	@seeds/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:
