@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dibaod's configuration: one table of options (name, section, kind, unit,
+ * range, default, what it is, whether a reload may change it) that the file,
+ * --check-config and the tests use. config/dibaod.conf and dibaod.conf(5) show
+ * the same options; tests/unit/test_config.c compares the three.
+ *
+ * A file is parsed whole into a fresh struct and refused whole: an error names
+ * file, line, option and what was expected.
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { CONFIG_ENDPOINTS_MAX = 8 };
+
+struct config {
+	/* [dibao] */
+	char *bureau;			       /* "3205" */
+	char *endpoints[CONFIG_ENDPOINTS_MAX]; /* "tcp://0.0.0.0:7320", "ipc:///run/dibao/dibao.sock" */
+	size_t n_endpoints;
+	char *control;		/* unix socket for dibaoctl: "/run/dibao/control"; "" = none */
+	char *view_key_file;	/* 32 bytes, hex; "" = a random key at each start, warned of */
+	unsigned io_threads;	/* ZeroMQ, 1..8 */
+	unsigned max_sessions;	/* 1..100000 */
+	/* [redis] */
+	char *redis;		/* "unix:/run/redis/redis.sock" or "ip:port" */
+	char *redis_user, *redis_password_file;
+	unsigned connect_timeout_ms, command_timeout_ms;
+	bool unsafe_redis; /* also --unsafe-redis */
+	/* [fanout] */
+	size_t ring_bytes;	/* default 16 MiB */
+	size_t slice_bytes;	/* cache of catch-up slices, default 16 MiB */
+	size_t budget_bytes;	/* all frames in flight, default 64 MiB */
+	uint32_t window_bytes;	/* largest window granted to a session, default 1 MiB */
+	unsigned heartbeat_ms;	/* position frames, default 15000 */
+	unsigned lease_ms;	/* default 15000 */
+	unsigned silence_ms;	/* a session silent for so long ends, default 45000 */
+	unsigned catchup_percent; /* least share of sends, default 20 */
+	unsigned drain_ms;	/* bound of the drain at stop, default 5000 */
+	/* [retention] */
+	uint64_t public_ms, private_ms; /* default 400 d, 90 d */
+	uint64_t hold_ms;		/* default hold limit of a durable name, 14 d */
+	uint64_t cap_bytes;		/* refused above 60 % of maxmemory; 0 = 60 % of it */
+	/* [log] */
+	char *log_level; /* "debug" "info" "notice" "warning" "err" */
+};
+
+/* path NULL: all defaults. Errors are written to `err_out` (may be NULL), one a line. 0 or -EINVAL,
+ * -ENOENT ... */
+int config_load(struct config **ret, const char *path, FILE *err_out);
+struct config *config_free(struct config *c);
+/* Effective values in the file's own form (--check-config). */
+void config_print(const struct config *c, FILE *f);
+/* Copies what a reload may change from fresh to c (taking it), reports to err_out options whose
+ * change needs a restart. Returns their number. */
+int config_reload(struct config *c, struct config *fresh_take, FILE *err_out);
+
+#endif

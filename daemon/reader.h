@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads entries out of the streams: the live tail (XREAD BLOCK on a link of
+ * its own, the next request on its way before the last reply is worked off)
+ * and ranges for catch-up. Both check each entry the same way, so a replay
+ * skips what the tail skipped: validity depends on the bytes alone.
+ *
+ * The tail also puts the streams right before it hands entries on: entries that no function
+ * wrote are adopted (doubles drop out, future ones go to the schedule), bad ones go to
+ * quarantine. Calls of functions go over `main`; while their replies are
+ * outstanding the entries after them wait, so the order is kept; at most two batches are held.
+ */
+#ifndef DAEMON_READER_H
+#define DAEMON_READER_H
+
+#include "entry.h"
+#include "redis_link.h"
+
+struct reader;
+
+struct reader_options {
+	sd_event *event;
+	const char *bureau;
+	struct redis_link *tail_link; /* arena; used by the tail alone */
+	struct redis_link *main_link;
+	struct redis_link *range_link; /* arena; used by ranges alone */
+	void *userdata;
+	/* New valid entries of one channel in order, 0..n. `upto`: all up to it has been wholly
+	 * processed (hidden or bad entries included), so positions may move there. */
+	void (*on_entries)(struct reader *r, enum dibao_channel c, const struct entry *entries,
+			   size_t n, struct entry_id upto, void *userdata);
+};
+
+int reader_new(struct reader **ret, const struct reader_options *opt);
+struct reader *reader_free(struct reader *r);
+/* Start (or restart after a reconnect) the tail after these ids, exclusive. */
+int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COUNT]);
+void reader_stop(struct reader *r); /* no more on_entries until started */
+
+/* Entries of (after, upto], at most `count` raw ones. n valid entries; `end`: everything up to it
+ * is covered (the last raw id, or upto when the range is exhausted). err: 0 or negative errno (then
+ * n = 0). Entries are borrowed for the callback. */
+typedef void (*reader_range_fn)(enum dibao_channel c, const struct entry *entries, size_t n,
+				struct entry_id end, int err, void *userdata);
+int reader_range(struct reader *r, enum dibao_channel c, struct entry_id after,
+		 struct entry_id upto, unsigned count, reader_range_fn fn, void *userdata);
+
+struct reader_counters {
+	uint64_t n_entries, n_bytes, n_adopted, n_repeats, n_quarantined, n_unknown_keys;
+};
+const struct reader_counters *reader_counters(const struct reader *r);
+
+#endif
