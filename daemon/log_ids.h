@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MESSAGE_IDs of the events an operator acts on: `journalctl MESSAGE_ID=...`
+ * finds them whatever their wording becomes. An id is never reused for
+ * anything else; dibaod(8) lists them.
+ */
+#ifndef DAEMON_LOG_IDS_H
+#define DAEMON_LOG_IDS_H
+
+#define LOG_ID_STARTED	  "511467468cba44a596ad6cb7f0f3c1c5" /* serving */
+#define LOG_ID_STOPPED	  "54fa123e3dfa4932a584a1049ec230d5" /* drained, or gave up at the bound */
+#define LOG_ID_RELOADED	  "7d14b1ac0328495d98230c254d451b38" /* or the old one kept, and why */
+#define LOG_ID_REDIS_UP	  "228ee7c747cf4be59179c1139f0d7ab8" /* a link came up */
+#define LOG_ID_REDIS_DOWN "45a19ad7c6d6473b8a29ae92563d19b8" /* a link was lost, or can't be made  \
+							      */
+#define LOG_ID_REDIS_UNSAFE "6c2c091d49914ac99a581e48064ff8d1" /* refused, or overridden */
+#define LOG_ID_QUARANTINED  "da9e63fb5c3a437db0e212a3e132ab52" /* an entry was set aside */
+#define LOG_ID_ROLLBACK	    "900dbb5950f242e995f0ffbc6ec9d2d0" /* Redis came back with less; healed */
+#define LOG_ID_LOST	    "467f6e26a13e4699b6362d5409ae9587" /* a range nobody can get any more */
+#define LOG_ID_CLOCK	    "0ef53a01e83f4e5e87ea052ddbc629cf" /* clocks disagree; trimming stopped */
+#define LOG_ID_REFUSED	    "7ab40eb07e4d4264a39845f44ece01ac" /* a client was refused */
+#define LOG_ID_PROTOCOL	    "9897fd5a28be4f8aac0fffb46852844b" /* a client broke the protocol */
+
+#endif
