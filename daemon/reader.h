@@ -31,15 +31,21 @@ struct reader_options {
 			   size_t n, struct entry_id upto, void *userdata);
 };
 
+/* The links outlive the reader or are freed before it, in either order. */
 int reader_new(struct reader **ret, const struct reader_options *opt);
+/* Not from inside a callback of its own. Ranges on their way are not answered any more. */
 struct reader *reader_free(struct reader *r);
-/* Start (or restart after a reconnect) the tail after these ids, exclusive. */
+/* Start (or restart after a reconnect) the tail after these ids, exclusive. What was held or on its
+ * way is void. -ENOTCONN: the tail link is down; when it goes down later, the tail waits until it
+ * is started again. */
 int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COUNT]);
 void reader_stop(struct reader *r); /* no more on_entries until started */
 
 /* Entries of (after, upto], at most `count` raw ones. n valid entries; `end`: everything up to it
  * is covered (the last raw id, or upto when the range is exhausted). err: 0 or negative errno (then
- * n = 0). Entries are borrowed for the callback. */
+ * n = 0): -ENOTCONN, -EIO (Redis refused; logged). A reply that is too large is asked for again in
+ * smaller parts, so `end` may come sooner than `count`; count is at most 4096. Entries are borrowed
+ * for the callback. */
 typedef void (*reader_range_fn)(enum dibao_channel c, const struct entry *entries, size_t n,
 				struct entry_id end, int err, void *userdata);
 int reader_range(struct reader *r, enum dibao_channel c, struct entry_id after,
