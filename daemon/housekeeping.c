@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One timer. A turn starts what is due and not already on its way; an answer
+ * starts the next step of its kind, so a long trim or release yields to other
+ * commands between its steps.
+ *
+ * Memory outlives housekeeping_free() until the link has answered what is open.
+ */
+#include "housekeeping.h"
+
+#include "log.h"
+#include "log_ids.h"
+#include "queue.h"
+#include "retention.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	TURN_MS = 1000,
+	CLOCK_TURNS = 10,
+	TRIM_TURNS = 60,
+	RELEASE_STEP = 500,
+	TRIM_STEP = 1000,
+	HOLDERS_MAX = 4096, /* durable names; with more nothing is trimmed, and said so */
+};
+
+enum job { JOB_RELEASE, JOB_TAIL, JOB_CLOCK, JOB_TRIM, JOB_CAP, JOB_COUNT };
+
+struct holder {
+	char *name; /* owned */
+	uint64_t hold_ms;
+	struct entry_id cursors[DIBAO_CHANNEL_COUNT];
+	bool has_cursors;
+};
+
+struct housekeeping {
+	sd_event *event;
+	struct redis_link *link;
+	const struct config *config;
+	char base[QUEUE_KEY_MAX], durable_key[QUEUE_KEY_MAX], cursors_key[QUEUE_KEY_MAX];
+	char stream_keys[DIBAO_CHANNEL_COUNT][QUEUE_KEY_MAX];
+	sd_event_source *timer;
+	bool is_started, is_freed;
+	bool busy[JOB_COUNT]; /* a command of this job is open */
+	unsigned n_open;
+	uint64_t n_turns;
+
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	bool tail_changed;
+	int64_t clock_asked_ms;
+
+	struct holder *holders;
+	size_t n_holders;
+	int64_t trim_now_ms;
+	int trim_channel;
+
+	uint64_t cap_bytes, used_bytes;
+	int cap_channel;
+	struct housekeeping_counters counters;
+};
+
+static void trim_step(struct housekeeping *h);
+
+static int64_t wall_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void holders_clear(struct housekeeping *h)
+{
+	for (size_t i = 0; i < h->n_holders; i++) {
+		free(h->holders[i].name);
+	}
+	free(h->holders);
+	h->holders = NULL;
+	h->n_holders = 0;
+}
+
+static void destroy(struct housekeeping *h)
+{
+	holders_clear(h);
+	sd_event_unref(h->event);
+	free(h);
+}
+
+/* ---- commands ---- */
+
+static int send(struct housekeeping *h, enum job job, redis_reply_fn fn, int argc,
+		const char *const *argv)
+{
+	int r = redis_link_command(h->link, fn, h, argc, argv, NULL, 0);
+
+	if (r == 0) {
+		h->n_open++;
+		h->busy[job] = true;
+	}
+	return r;
+}
+
+/* First thing in each answer. False: there is nothing to go on with. */
+static bool answered(struct housekeeping *h, enum job job, const redisReply *reply, int type,
+		     const char *what)
+{
+	h->n_open--;
+	h->busy[job] = false;
+	if (h->is_freed) {
+		if (h->n_open == 0) {
+			destroy(h);
+		}
+		return false;
+	}
+	if (!reply || !h->is_started) {
+		return false;
+	}
+	if (reply->type != type) {
+		if (log_limited("housekeeping")) {
+			log_text(LOG_ERR, "cannot %s: %s; trying again at the next turn", what,
+				 redis_reply_is_error(reply, NULL) ? reply->str
+								   : "unexpected reply");
+		}
+		return false;
+	}
+	return true;
+}
+
+/* `n` numbers, as integers or as text. */
+static bool numbers(const redisReply *reply, size_t n, int64_t *ret)
+{
+	if (reply->elements < n) {
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const redisReply *e = reply->element[i];
+
+		if (e->type == REDIS_REPLY_INTEGER) {
+			ret[i] = e->integer;
+		} else if (e->type == REDIS_REPLY_STRING) {
+			ret[i] = strtoll(e->str, NULL, 10);
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void wake_after(struct housekeeping *h, int64_t ms)
+{
+	uint64_t now = 0;
+
+	ms = ms < 1 ? 1 : ms > TURN_MS ? TURN_MS : ms;
+	(void)sd_event_now(h->event, CLOCK_BOOTTIME, &now);
+	(void)sd_event_source_set_time(h->timer, now + (uint64_t)ms * 1000);
+	(void)sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
+}
+
+/* ---- release ---- */
+
+static void release(struct housekeeping *h);
+
+static void on_released(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+	int64_t v[3];
+
+	(void)l;
+	if (!answered(h, JOB_RELEASE, reply, REDIS_REPLY_ARRAY, "release scheduled events") ||
+	    !numbers(reply, 3, v)) {
+		return;
+	}
+	h->counters.n_released += (uint64_t)v[0];
+	h->counters.next_due_ms = v[1];
+	if (v[0] >= RELEASE_STEP) {
+		release(h);
+	} else if (v[1] >= 0 && v[1] - v[2] < TURN_MS) {
+		wake_after(h, v[1] - v[2]);
+	}
+}
+
+static void release(struct housekeeping *h)
+{
+	char max[16];
+	const char *argv[] = {"FCALL", "dibao_release", "1", h->base, max};
+
+	(void)snprintf(max, sizeof max, "%d", RELEASE_STEP);
+	(void)send(h, JOB_RELEASE, on_released, 5, argv);
+}
+
+/* ---- the tail's place ---- */
+
+static void on_tail_stored(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+
+	(void)l;
+	if (!reply) {
+		h->tail_changed = true;
+	} else if (reply->type == REDIS_REPLY_ERROR) {
+		h->tail_changed = true;
+		if (log_limited("housekeeping-tail")) {
+			log_text(LOG_ERR, "cannot store the tail's place: %s; trying again",
+				 reply->str);
+		}
+	}
+	(void)answered(h, JOB_TAIL, NULL, 0, "");
+}
+
+static void store_tail(struct housekeeping *h)
+{
+	char ids[DIBAO_CHANNEL_COUNT][ENTRY_ID_TEXT];
+	const char *argv[4 + DIBAO_CHANNEL_COUNT] = {"FCALL", "dibao_tail", "1", h->base};
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		(void)entry_id_format(ids[c], h->tail[c]);
+		argv[4 + c] = ids[c];
+	}
+	if (send(h, JOB_TAIL, on_tail_stored, 4 + DIBAO_CHANNEL_COUNT, argv) == 0) {
+		h->tail_changed = false;
+	}
+}
+
+/* ---- clocks ---- */
+
+static void tell_clock(const struct clock_verdict *v)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof text,
+		       "clocks disagree: Redis is %+lld ms from this machine, its newest id is "
+		       "%lld ms ahead of it; trimming stops until they agree",
+		       (long long)v->skew_ms, (long long)v->ahead_ms);
+	log_event(LOG_ERR, LOG_ID_CLOCK, text);
+}
+
+static void on_time(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+	struct clock_sample s = {.asked_ms = h->clock_asked_ms, .answered_ms = wall_ms()};
+	unsigned before;
+	int64_t v[2];
+
+	(void)l;
+	if (!answered(h, JOB_CLOCK, reply, REDIS_REPLY_ARRAY, "ask Redis' time") ||
+	    !numbers(reply, 2, v)) {
+		return;
+	}
+	s.redis_ms = v[0] * 1000 + v[1] / 1000;
+	memcpy(s.top, h->tail, sizeof s.top);
+	before = h->counters.clock.faults;
+	h->counters.clock = clock_check(&s);
+	if (h->counters.clock.faults != 0 && log_limited("clock")) {
+		tell_clock(&h->counters.clock);
+	} else if (h->counters.clock.faults == 0 && before != 0) {
+		log_event(LOG_NOTICE, LOG_ID_CLOCK, "clocks agree again, trimming goes on");
+	}
+	h->trim_now_ms = s.redis_ms;
+}
+
+static void ask_time(struct housekeeping *h)
+{
+	static const char *const argv[] = {"TIME"};
+
+	h->clock_asked_ms = wall_ms();
+	(void)send(h, JOB_CLOCK, on_time, 1, argv);
+}
+
+/* ---- retention ---- */
+
+static void on_trimmed(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+	int64_t v[2];
+
+	(void)l;
+	if (!answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "trim a stream") ||
+	    !numbers(reply, 2, v)) {
+		return;
+	}
+	h->counters.n_trimmed += (uint64_t)v[0];
+	if (v[1] == 0) {
+		h->trim_channel++;
+	}
+	trim_step(h);
+}
+
+static uint64_t keep_ms(const struct housekeeping *h, int c)
+{
+	return c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW ? h->config->public_ms
+									  : h->config->private_ms;
+}
+
+static struct entry_id floor_of(const struct housekeeping *h, int c)
+{
+	struct retention_holder one;
+	struct entry_id floor = retention_floor(h->trim_now_ms, keep_ms(h, c), h->tail[c], NULL, 0);
+
+	for (size_t i = 0; i < h->n_holders; i++) {
+		struct entry_id f;
+
+		if (!h->holders[i].has_cursors) {
+			continue; /* never came: it starts with what is new */
+		}
+		one = (struct retention_holder){h->holders[i].cursors[c], h->holders[i].hold_ms};
+		f = retention_floor(h->trim_now_ms, keep_ms(h, c), h->tail[c], &one, 1);
+		floor = entry_id_cmp(f, floor) < 0 ? f : floor;
+	}
+	return floor;
+}
+
+static void trim_step(struct housekeeping *h)
+{
+	char minid[ENTRY_ID_TEXT], max[16];
+	const char *argv[] = {"FCALL", "dibao_trim", "1", h->base, NULL, minid, max};
+
+	if (h->trim_channel == DIBAO_CHANNEL_COUNT || h->counters.clock.faults != 0) {
+		return;
+	}
+	(void)entry_id_format(minid, floor_of(h, h->trim_channel));
+	(void)snprintf(max, sizeof max, "%d", TRIM_STEP);
+	argv[4] = dibao_channel_name((enum dibao_channel)h->trim_channel);
+	(void)send(h, JOB_TRIM, on_trimmed, 7, argv);
+}
+
+static struct holder *holder_find(struct housekeeping *h, const redisReply *name)
+{
+	for (size_t i = 0; i < h->n_holders; i++) {
+		if (name->type == REDIS_REPLY_STRING &&
+		    strcmp(h->holders[i].name, name->str) == 0) {
+			return &h->holders[i];
+		}
+	}
+	return NULL;
+}
+
+static void on_cursors(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+
+	(void)l;
+	if (!answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "read the cursors")) {
+		return;
+	}
+	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+		struct holder *d = holder_find(h, reply->element[i]);
+		const redisReply *v = reply->element[i + 1];
+
+		if (!d) {
+			continue;
+		}
+		if (v->type != REDIS_REPLY_STRING ||
+		    retention_cursor_parse(d->cursors, v->str, v->len) < 0) {
+			log_text(LOG_ERR,
+				 "cursor of a durable name cannot be read, not trimming: %s",
+				 d->name);
+			return;
+		}
+		d->has_cursors = true;
+	}
+	h->trim_channel = 0;
+	trim_step(h);
+}
+
+static void on_durable(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+	const char *argv[] = {"HGETALL", h->cursors_key};
+	size_t n;
+
+	(void)l;
+	if (!answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "read the durable names")) {
+		return;
+	}
+	holders_clear(h);
+	n = reply->elements / 2;
+	if (n > HOLDERS_MAX) {
+		log_text(LOG_ERR, "%zu durable names, over %d: not trimming", n, HOLDERS_MAX);
+		return;
+	}
+	h->holders = calloc(n + 1, sizeof *h->holders);
+	for (size_t i = 0; h->holders && i < n; i++) {
+		const redisReply *name = reply->element[2 * i], *hold = reply->element[2 * i + 1];
+		struct holder *d = &h->holders[h->n_holders];
+		char *end;
+
+		d->name = name->type == REDIS_REPLY_STRING ? strdup(name->str) : NULL;
+		if (!d->name) {
+			return; /* with a holder unknown nothing may be trimmed */
+		}
+		h->n_holders++;
+		d->hold_ms = hold->type == REDIS_REPLY_STRING ? strtoull(hold->str, &end, 10) : 0;
+		if (hold->type != REDIS_REPLY_STRING || end == hold->str) {
+			d->hold_ms = h->config->hold_ms;
+		}
+	}
+	if (h->holders) {
+		(void)send(h, JOB_TRIM, on_cursors, 2, argv);
+	}
+}
+
+static void start_trim(struct housekeeping *h)
+{
+	const char *argv[] = {"HGETALL", h->durable_key};
+
+	if (h->counters.clock.faults == 0 && h->trim_now_ms > 0) {
+		(void)send(h, JOB_TRIM, on_durable, 2, argv);
+	}
+}
+
+/* ---- cap ---- */
+
+static void cap_step(struct housekeeping *h);
+
+static void on_usage(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+	bool is_nil = reply && reply->type == REDIS_REPLY_NIL;
+
+	(void)l;
+	if (!answered(h, JOB_CAP, reply, is_nil ? REDIS_REPLY_NIL : REDIS_REPLY_INTEGER,
+		      "measure a stream")) {
+		return;
+	}
+	h->used_bytes += is_nil ? 0 : (uint64_t)reply->integer;
+	h->cap_channel++;
+	if (h->cap_channel < DIBAO_CHANNEL_COUNT) {
+		cap_step(h);
+	} else if (h->used_bytes > h->cap_bytes && log_limited("cap")) {
+		log_text(LOG_ERR,
+			 "the streams hold %llu bytes, over their cap of %llu: Redis will "
+			 "refuse publishers at maxmemory. Raise maxmemory or shorten the retention",
+			 (unsigned long long)h->used_bytes, (unsigned long long)h->cap_bytes);
+	}
+}
+
+static void cap_step(struct housekeeping *h)
+{
+	const char *argv[] = {"MEMORY", "USAGE", h->stream_keys[h->cap_channel]};
+
+	(void)send(h, JOB_CAP, on_usage, 3, argv);
+}
+
+/* ---- the turn ---- */
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct housekeeping *h = userdata;
+
+	(void)source, (void)usec;
+	wake_after(h, TURN_MS);
+	if (!h->busy[JOB_RELEASE]) {
+		release(h);
+	}
+	if (h->tail_changed && !h->busy[JOB_TAIL]) {
+		store_tail(h);
+	}
+	if (h->n_turns % CLOCK_TURNS == 0 && !h->busy[JOB_CLOCK]) {
+		ask_time(h);
+	}
+	if (h->n_turns % TRIM_TURNS == 1 && !h->busy[JOB_TRIM]) {
+		start_trim(h);
+	}
+	if (h->n_turns % TRIM_TURNS == 2 && h->cap_bytes > 0 && !h->busy[JOB_CAP]) {
+		h->used_bytes = 0;
+		h->cap_channel = 0;
+		cap_step(h);
+	}
+	h->n_turns++;
+	return 0;
+}
+
+int housekeeping_new(struct housekeeping **ret, const struct housekeeping_options *opt)
+{
+	struct housekeeping *h = calloc(1, sizeof *h);
+	int r;
+
+	if (!h) {
+		return -ENOMEM;
+	}
+	h->event = sd_event_ref(opt->event);
+	h->link = opt->link;
+	h->config = opt->config;
+	h->counters.next_due_ms = -1;
+	r = queue_key(h->base, sizeof h->base, opt->bureau, "");
+	if (r >= 0) {
+		r = queue_key(h->durable_key, sizeof h->durable_key, opt->bureau, "durable");
+	}
+	if (r >= 0) {
+		r = queue_key(h->cursors_key, sizeof h->cursors_key, opt->bureau, "cursors");
+	}
+	for (int c = 0; r >= 0 && c < DIBAO_CHANNEL_COUNT; c++) {
+		r = queue_key(h->stream_keys[c], sizeof h->stream_keys[c], opt->bureau,
+			      dibao_channel_name((enum dibao_channel)c));
+	}
+	if (r >= 0) {
+		r = sd_event_add_time(h->event, &h->timer, CLOCK_BOOTTIME, UINT64_MAX, 1000,
+				      on_turn, h);
+	}
+	if (r >= 0) {
+		r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+	}
+	if (r < 0) {
+		housekeeping_free(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+struct housekeeping *housekeeping_free(struct housekeeping *h)
+{
+	if (!h) {
+		return NULL;
+	}
+	h->timer = sd_event_source_disable_unref(h->timer);
+	h->is_freed = true;
+	if (h->n_open == 0) {
+		destroy(h);
+	}
+	return NULL;
+}
+
+void housekeeping_start(struct housekeeping *h, const struct entry_id tail[DIBAO_CHANNEL_COUNT])
+{
+	memcpy(h->tail, tail, sizeof h->tail);
+	h->tail_changed = false;
+	h->n_turns = 0;
+	h->is_started = true;
+	wake_after(h, 1);
+}
+
+void housekeeping_stop(struct housekeeping *h)
+{
+	h->is_started = false;
+	(void)sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+}
+
+void housekeeping_set_cap(struct housekeeping *h, uint64_t cap_bytes)
+{
+	h->cap_bytes = cap_bytes;
+}
+
+void housekeeping_tail(struct housekeeping *h, enum dibao_channel c, struct entry_id upto)
+{
+	if (entry_id_cmp(upto, h->tail[c]) > 0) {
+		h->tail[c] = upto;
+		h->tail_changed = true;
+	}
+}
+
+void housekeeping_flush(struct housekeeping *h)
+{
+	if (h->tail_changed) {
+		store_tail(h);
+		redis_link_flush(h->link);
+	}
+}
+
+const struct housekeeping_counters *housekeeping_counters(const struct housekeeping *h)
+{
+	return &h->counters;
+}
