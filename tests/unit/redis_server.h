@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A real Redis for one test program: a directory of its own under $TMPDIR, a
+ * unix socket, no port; ended by its pid, directory removed.
+ */
+#ifndef TESTS_UNIT_REDIS_SERVER_H
+#define TESTS_UNIT_REDIS_SERVER_H
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct redis_server {
+	char dir[64], socket[96], address[104];
+	pid_t pid;
+};
+
+static inline void redis_server_nap(void)
+{
+	(void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+static inline void redis_server_init(struct redis_server *s)
+{
+	(void)snprintf(s->dir, sizeof s->dir, "/tmp/dibao-unit-XXXXXX");
+	assert(mkdtemp(s->dir));
+	(void)snprintf(s->socket, sizeof s->socket, "%s/redis.sock", s->dir);
+	(void)snprintf(s->address, sizeof s->address, "unix:%s", s->socket);
+	s->pid = 0;
+}
+
+/* extra: options after redis-server's own, NULL-terminated; may be NULL. Returns when it listens.
+ */
+static inline void redis_server_start(struct redis_server *s, const char *const *extra)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	char log[96];
+	const char *argv[32] = {
+		"redis-server", "--port", "0", "--unixsocket", s->socket, "--dir",
+		s->dir,		"--save", "",  "--logfile",    log,	  "--appendonly",
+		"yes"};
+	int n = 13;
+
+	(void)snprintf(log, sizeof log, "%s/redis.log", s->dir);
+	for (; extra && *extra; extra++) {
+		argv[n++] = *extra;
+	}
+	s->pid = fork();
+	if (s->pid == 0) {
+		execvp(argv[0], (char **)(uintptr_t)argv);
+		_exit(127);
+	}
+	(void)snprintf(sun.sun_path, sizeof sun.sun_path, "%s", s->socket);
+	for (int i = 0; i < 5000; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int r = connect(fd, (struct sockaddr *)&sun, sizeof sun);
+
+		close(fd);
+		if (r == 0) {
+			return;
+		}
+		redis_server_nap();
+	}
+	assert(!"redis-server did not start");
+}
+
+static inline void redis_server_stop(struct redis_server *s)
+{
+	if (s->pid > 0) {
+		kill(s->pid, SIGKILL);
+		waitpid(s->pid, NULL, 0);
+		unlink(s->socket);
+		s->pid = 0;
+	}
+}
+
+static inline void redis_server_done(struct redis_server *s)
+{
+	char command[128];
+
+	redis_server_stop(s);
+	(void)snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
+	assert(system(command) == 0);
+}
+
+#endif
