@@ -497,9 +497,9 @@ static int parse_file(struct parse *p)
 	return p->error;
 }
 
-int config_load(struct config **ret, const char *path, FILE *err_out)
+int config_parse(struct config **ret, FILE *file, const char *name, FILE *err_out)
 {
-	struct parse p = {.err_out = err_out, .path = path};
+	struct parse p = {.file = file, .err_out = err_out, .path = name};
 	int r = 0;
 
 	p.config = calloc(1, sizeof *p.config);
@@ -509,17 +509,8 @@ int config_load(struct config **ret, const char *path, FILE *err_out)
 	for (size_t i = 0; i < N_OPTIONS && r == 0; i++) {
 		r = set_option(&p, &options[i], options[i].fallback);
 	}
-	if (r == 0 && path) {
-		p.file = fopen(path, "re");
-		if (!p.file) {
-			r = -errno;
-			if (err_out) {
-				fprintf(err_out, "%s: %s\n", path, strerror(-r));
-			}
-		} else {
-			r = parse_file(&p);
-			fclose(p.file);
-		}
+	if (r == 0 && file) {
+		r = parse_file(&p);
 	}
 	if (r == 0) {
 		check_together(&p);
@@ -531,6 +522,27 @@ int config_load(struct config **ret, const char *path, FILE *err_out)
 	}
 	*ret = p.config;
 	return 0;
+}
+
+int config_load(struct config **ret, const char *path, FILE *err_out)
+{
+	FILE *file;
+	int r;
+
+	if (!path) {
+		return config_parse(ret, NULL, NULL, err_out);
+	}
+	file = fopen(path, "re");
+	if (!file) {
+		r = -errno;
+		if (err_out) {
+			fprintf(err_out, "%s: %s\n", path, strerror(-r));
+		}
+		return r;
+	}
+	r = config_parse(ret, file, path, err_out);
+	fclose(file);
+	return r;
 }
 
 struct config *config_free(struct config *c)

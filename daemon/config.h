@@ -21,27 +21,28 @@ enum { CONFIG_ENDPOINTS_MAX = 8 };
 struct config {
 	/* [dibao] */
 	char *bureau;			       /* "3205" */
-	char *endpoints[CONFIG_ENDPOINTS_MAX]; /* "tcp://0.0.0.0:7320", "ipc:///run/dibao/dibao.sock" */
+	char *endpoints[CONFIG_ENDPOINTS_MAX]; /* "tcp://0.0.0.0:7320",
+						  "ipc:///run/dibao/dibao.sock" */
 	size_t n_endpoints;
-	char *control;		/* unix socket for dibaoctl: "/run/dibao/control"; "" = none */
-	char *view_key_file;	/* 32 bytes, hex; "" = a random key at each start, warned of */
-	unsigned io_threads;	/* ZeroMQ, 1..8 */
-	unsigned max_sessions;	/* 1..100000 */
+	char *control;	       /* unix socket for dibaoctl: "/run/dibao/control"; "" = none */
+	char *view_key_file;   /* 32 bytes, hex; "" = a random key at each start, warned of */
+	unsigned io_threads;   /* ZeroMQ, 1..8 */
+	unsigned max_sessions; /* 1..100000 */
 	/* [redis] */
-	char *redis;		/* "unix:/run/redis/redis.sock" or "ip:port" */
+	char *redis; /* "unix:/run/redis/redis.sock" or "ip:port" */
 	char *redis_user, *redis_password_file;
 	unsigned connect_timeout_ms, command_timeout_ms;
 	bool unsafe_redis; /* also --unsafe-redis */
 	/* [fanout] */
-	size_t ring_bytes;	/* default 16 MiB */
-	size_t slice_bytes;	/* cache of catch-up slices, default 16 MiB */
-	size_t budget_bytes;	/* all frames in flight, default 64 MiB */
-	uint32_t window_bytes;	/* largest window granted to a session, default 1 MiB */
-	unsigned heartbeat_ms;	/* position frames, default 15000 */
-	unsigned lease_ms;	/* default 15000 */
-	unsigned silence_ms;	/* a session silent for so long ends, default 45000 */
+	size_t ring_bytes;	  /* default 16 MiB */
+	size_t slice_bytes;	  /* cache of catch-up slices, default 16 MiB */
+	size_t budget_bytes;	  /* all frames in flight, default 64 MiB */
+	uint32_t window_bytes;	  /* largest window granted to a session, default 1 MiB */
+	unsigned heartbeat_ms;	  /* position frames, default 15000 */
+	unsigned lease_ms;	  /* default 15000 */
+	unsigned silence_ms;	  /* a session silent for so long ends, default 45000 */
 	unsigned catchup_percent; /* least share of sends, default 20 */
-	unsigned drain_ms;	/* bound of the drain at stop, default 5000 */
+	unsigned drain_ms;	  /* bound of the drain at stop, default 5000 */
 	/* [retention] */
 	uint64_t public_ms, private_ms; /* default 400 d, 90 d */
 	uint64_t hold_ms;		/* default hold limit of a durable name, 14 d */
@@ -53,6 +54,8 @@ struct config {
 /* path NULL: all defaults. Errors are written to `err_out` (may be NULL), one a line. 0 or -EINVAL,
  * -ENOENT ... */
 int config_load(struct config **ret, const char *path, FILE *err_out);
+/* The same from an open file (NULL: all defaults), called `name` in errors; it stays open. */
+int config_parse(struct config **ret, FILE *file, const char *name, FILE *err_out);
 struct config *config_free(struct config *c);
 /* Effective values in the file's own form (--check-config). */
 void config_print(const struct config *c, FILE *f);
