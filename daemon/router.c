@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "router.h"
+#include "wire.h"
+#include "zmq_source.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum {
+	MESSAGES_PER_TURN = 256,
+	/* Messages queued for one peer. Credit bounds bytes; this bounds the small ones. */
+	SEND_HWM = 4096,
+	RECEIVE_HWM = 1000,
+	BACKLOG = 1024,
+	HANDSHAKE_MS = 5000,
+	ZMTP_BEAT_MS = 5000,
+	ZMTP_TIMEOUT_MS = 15000,
+	MAXRT_MS = 30000,
+	ENDPOINT_MAX = 256,
+	ID_BYTES = 5,
+};
+
+struct router {
+	struct router_options opt;
+	void *context, *socket;
+	struct zmq_source *source;
+	char endpoint[ENDPOINT_MAX];
+};
+
+/* Reads one message. 1 read, 0 none there, or -errno. */
+static int receive(struct router *r)
+{
+	zmq_msg_t frame;
+	uint8_t id[ID_BYTES];
+	uint32_t routing_id = 0;
+	bool known = false;
+	int n_frames = 0, more = 1;
+
+	zmq_msg_init(&frame);
+	for (int i = 0; more; i++) {
+		if (zmq_msg_recv(&frame, r->socket, ZMQ_DONTWAIT) < 0) {
+			int e = zmq_errno();
+
+			zmq_msg_close(&frame);
+			return e == EAGAIN ? 0 : e == EINTR ? 1 : -e;
+		}
+		more = zmq_msg_more(&frame);
+		if (i == 0) {
+			known = zmq_msg_size(&frame) == sizeof id;
+			if (known) {
+				memcpy(id, zmq_msg_data(&frame), sizeof id);
+				known = id[0] == 0;
+				memcpy(&routing_id, id + 1, sizeof routing_id);
+			}
+			continue;
+		}
+		n_frames++;
+		if (i == 1 && !more && known)
+			r->opt.on_message(routing_id, zmq_msg_data(&frame), zmq_msg_size(&frame),
+					  r->opt.userdata);
+	}
+	if (n_frames != 1 && known)
+		r->opt.on_garbage(routing_id, r->opt.userdata);
+	zmq_msg_close(&frame);
+	return 1;
+}
+
+static int on_readable(void *socket, void *userdata)
+{
+	struct router *r = userdata;
+
+	(void)socket;
+	for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+		int k = receive(r);
+
+		if (k <= 0)
+			return k;
+	}
+	return 0;
+}
+
+static int set(void *socket, int option, int value)
+{
+	return zmq_setsockopt(socket, option, &value, sizeof value) < 0 ? -zmq_errno() : 0;
+}
+
+int router_new(struct router **ret, const struct router_options *opt)
+{
+	static const struct {
+		int option, value;
+	} options[] = {
+		{ ZMQ_ROUTER_MANDATORY, 1 },
+		{ ZMQ_SNDHWM, SEND_HWM },
+		{ ZMQ_RCVHWM, RECEIVE_HWM },
+		{ ZMQ_MAXMSGSIZE, WIRE_MESSAGE_MAX },
+		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
+		{ ZMQ_HEARTBEAT_IVL, ZMTP_BEAT_MS },
+		{ ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS },
+		{ ZMQ_HEARTBEAT_TTL, ZMTP_TIMEOUT_MS },
+		{ ZMQ_TCP_MAXRT, MAXRT_MS },
+		{ ZMQ_BACKLOG, BACKLOG },
+		{ ZMQ_LINGER, 0 },
+	};
+	struct router *r = calloc(1, sizeof *r);
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	r->opt = *opt;
+	r->context = zmq_ctx_new();
+	if (!r->context) {
+		free(r);
+		return -ENOMEM;
+	}
+	zmq_ctx_set(r->context, ZMQ_IO_THREADS, (int)opt->io_threads);
+	zmq_ctx_set(r->context, ZMQ_MAX_SOCKETS, 64);
+	r->socket = zmq_socket(r->context, ZMQ_ROUTER);
+	e = r->socket ? 0 : -zmq_errno();
+	for (size_t i = 0; e == 0 && i < sizeof options / sizeof options[0]; i++)
+		e = set(r->socket, options[i].option, options[i].value);
+	if (e == 0)
+		e = zmq_source_new(&r->source, opt->event, r->socket, on_readable, r);
+	if (e < 0) {
+		router_free(r, 0);
+		return e;
+	}
+	*ret = r;
+	return 0;
+}
+
+struct router *router_free(struct router *r, int linger_ms)
+{
+	if (!r)
+		return NULL;
+	zmq_source_free(r->source);
+	if (r->socket) {
+		set(r->socket, ZMQ_LINGER, linger_ms);
+		zmq_close(r->socket);
+	}
+	zmq_ctx_term(r->context);
+	free(r);
+	return NULL;
+}
+
+int router_bind(struct router *r, const char *endpoint)
+{
+	size_t n = sizeof r->endpoint;
+
+	if (zmq_bind(r->socket, endpoint) < 0)
+		return -zmq_errno();
+	if (zmq_getsockopt(r->socket, ZMQ_LAST_ENDPOINT, r->endpoint, &n) < 0)
+		return -zmq_errno();
+	return 0;
+}
+
+const char *router_last_endpoint(struct router *r)
+{
+	return r->endpoint;
+}
+
+int router_send(struct router *r, uint32_t routing_id, const void *header, size_t len,
+		zmq_msg_t *payload)
+{
+	uint8_t id[ID_BYTES] = { 0 };
+	zmq_msg_t shared;
+
+	memcpy(id + 1, &routing_id, sizeof routing_id);
+	/* EAGAIN and EHOSTUNREACH come on the id's frame; the later ones do not fail. */
+	if (zmq_send(r->socket, id, sizeof id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+		return -zmq_errno();
+	if (zmq_send(r->socket, header, len, ZMQ_DONTWAIT | (payload ? ZMQ_SNDMORE : 0)) < 0)
+		return -zmq_errno();
+	if (!payload)
+		return 0;
+	zmq_msg_init(&shared);
+	if (zmq_msg_copy(&shared, payload) < 0 ||
+	    zmq_msg_send(&shared, r->socket, ZMQ_DONTWAIT) < 0) {
+		int e = -zmq_errno();
+
+		zmq_msg_close(&shared);
+		return e;
+	}
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ROUTER socket: binds the endpoints, receives messages of subscribers, sends to one peer
+ * without ever waiting for it (ROUTER_MANDATORY: a full peer is EAGAIN for itself alone).
+ *
+ * Routing ids are the server-generated ones (a zero byte and four more); a peer that chose its own
+ * is not answered, for an identity is never derived from it.
+ */
+#ifndef DAEMON_ROUTER_H
+#define DAEMON_ROUTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+#include <zmq.h>
+
+struct router;
+
+struct router_options {
+	sd_event *event;
+	unsigned io_threads;
+	void *userdata;
+	/* A message of one frame. */
+	void (*on_message)(uint32_t routing_id, const void *frame, size_t len, void *userdata);
+	/* A message of several frames: nothing that the protocol has. */
+	void (*on_garbage)(uint32_t routing_id, void *userdata);
+};
+
+int router_new(struct router **ret, const struct router_options *opt);
+/* Closes the socket, giving what is queued at most linger_ms. */
+struct router *router_free(struct router *r, int linger_ms);
+
+int router_bind(struct router *r, const char *endpoint);
+/* The endpoint as bound, port filled in; borrowed until the next call. */
+const char *router_last_endpoint(struct router *r);
+
+/* One frame, or header and payload. payload is shared, not consumed; NULL: none.
+ * 0, -EAGAIN the peer's queue is full, -EHOSTUNREACH it is gone, or another error. */
+int router_send(struct router *r, uint32_t routing_id, const void *header, size_t len,
+		zmq_msg_t *payload);
+
+#endif

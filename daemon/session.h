@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One session: a peer that said HELLO. What was numbered, what is in flight, what it may still get.
+ * Accounting only: no socket, no Redis, time passed in.
+ *
+ * Numbers are dense per session and channel, from 1. A flight maps a number to the stream position
+ * that its ACK stands for; the peer never sees a position. The credit of the ordinary channels and
+ * that of the -now channels are apart, so that a withdrawal never waits behind a bulk.
+ *
+ * Bounds: bytes in flight by the window (with nothing in flight one frame may always go), flights by
+ * SESSION_FLIGHTS_MAX per channel, receipts under way by SESSION_RECEIPTS_MAX.
+ */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+#include "entry.h"
+#include "wire.h"
+
+enum { SESSION_FLIGHTS_MAX = 1024, SESSION_RECEIPTS_MAX = 1024 };
+
+struct lane;
+
+struct flight {
+	uint64_t number, token;
+	struct entry_id end; /* the position that its ACK takes */
+	uint32_t bytes;
+};
+
+struct session_channel {
+	uint64_t next_number;
+	struct flight *flights; /* owned ring of `cap` (a power of two), `n` from `head` */
+	uint32_t head, n, cap;
+	bool attached;
+	bool in_step;		 /* then the position is the tail and `step` its place in the lane */
+	uint32_t step;
+	struct entry_id cursor;	 /* exclusive position of what was sent, while not in step */
+	struct entry_id acked;	 /* position taken over by the peer */
+	struct entry_id repeats; /* frames that begin before it may hold repeats */
+};
+
+enum session_state {
+	SESSION_STARTING, /* waits for Redis: lease, cursor, first ids */
+	SESSION_STANDBY,  /* another instance has the lease */
+	SESSION_ACTIVE,
+	SESSION_ENDED,	  /* waits to be freed at the end of the turn */
+};
+
+struct session {
+	uint32_t routing_id;
+	enum session_state state;
+	struct lane *lane; /* borrowed; NULL until ACTIVE */
+	char durable[WIRE_NAME_MAX + 1]; /* "" = none */
+	uint8_t instance[WIRE_INSTANCE_BYTES];
+	uint64_t epoch, counter; /* fencing token; 0/0 without a durable name */
+	uint64_t lease_until_usec; /* CLOCK_BOOTTIME; nothing is sent after it */
+	uint32_t window_bytes;
+	uint32_t inflight_bytes[2]; /* ordinary, -now */
+	struct session_channel at[DIBAO_CHANNEL_COUNT];
+	uint64_t heard_usec, beat_due_usec, lease_due_usec;
+	int64_t connected_ms;
+	uint64_t n_sent, n_acked, n_frames; /* items, items of acked frames unknown: frames */
+	uint32_t n_receipts; /* under way to Redis */
+	bool cursor_dirty, cursor_writing;
+	bool queued, blocked; /* in fanout's run queue, in its retry list */
+	bool lease_asked;
+	struct session *queue_next, *blocked_next;
+	struct session *prev, *next; /* all sessions */
+	struct session *hash_next;   /* by routing id */
+	uint64_t serial;	     /* tells this session from a later one at the same address */
+	void *hello;		     /* owned: what it asked, while STARTING or STANDBY */
+};
+
+static inline bool channel_is_now(unsigned c)
+{
+	return c == DIBAO_CHANNEL_PUBLIC_NOW || c == DIBAO_CHANNEL_PRIVATE_NOW;
+}
+
+struct session *session_new(uint32_t routing_id);
+struct session *session_free(struct session *s);
+
+/* May a frame of `bytes` go on this channel, with at most `share` bytes in flight? */
+bool session_has_credit(const struct session *s, enum dibao_channel c, uint32_t bytes,
+			uint32_t share);
+/* Note a frame about to go and give it its number. -ENOMEM, -ENOBUFS at the bound of flights. */
+int session_flight_add(struct session *s, enum dibao_channel c, uint64_t token,
+		       struct entry_id end, uint32_t bytes, uint64_t *ret_number);
+/* The frame did not go after all: takes back the last flight_add. */
+void session_flight_undo(struct session *s, enum dibao_channel c);
+/* ACK of all up to number. Frames acknowledged (0: again), or -EPROTO: that number was not sent,
+ * or its token is another. */
+int session_ack(struct session *s, enum dibao_channel c, uint64_t number, uint64_t token);
+/* Frames in flight, all channels. */
+uint32_t session_in_flight(const struct session *s);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All sessions: who is connected, from HELLO to GOODBYE.
+ *
+ * sessions.c has the registry, the messages and the clockwork (position frames, silence, standby);
+ * start.c the way from HELLO to the first frame; lease.c the leases; cursor.c the cursors that are
+ * written back. They share the struct below; nobody else reads it.
+ *
+ * A session ends in two steps: it is marked ENDED (nothing is sent to it any more) and freed in a
+ * turn of its own, so that no caller finds one freed under it.
+ *
+ * When Redis is away: sessions stay, nothing is lost. Durable ones whose lease runs out meanwhile
+ * are not sent to until it is renewed; a renewal that is refused ends them (superseded).
+ */
+#ifndef DAEMON_SESSIONS_H
+#define DAEMON_SESSIONS_H
+
+#include "config.h"
+#include "fanout.h"
+#include "redis_link.h"
+
+enum { SESSIONS_BUCKETS = 4096, SESSIONS_CURSORS_PER_CALL = 200 };
+
+struct sessions_options {
+	sd_event *event;
+	const struct config *config; /* borrowed, as all of these */
+	const char *base;	     /* "dibao:{3205}:" */
+	const char *daemon_id;	     /* for leases: "host:pid:start" */
+	struct redis_link *main;
+	struct router *router;
+	struct history *history;
+	struct lanes *lanes;
+	struct fanout *fanout;
+};
+
+struct sessions {
+	struct sessions_options opt;
+	struct session *first;
+	struct session *buckets[SESSIONS_BUCKETS];
+	unsigned n, n_active, n_standby;
+	struct session *ended; /* by queue_next: to be freed */
+	sd_event_source *reaper, *tick, *cursor_timer;
+	uint64_t next_serial, renew_due_usec;
+	unsigned n_outstanding; /* writes under way to Redis, for the drain */
+	bool accepting, draining;
+	uint64_t n_refused, n_protocol_errors, n_receipts;
+};
+
+int sessions_new(struct sessions **ret, const struct sessions_options *opt);
+struct sessions *sessions_free(struct sessions *m);
+
+/* HELLOs are answered only while accepting: before the tail stands they must wait. */
+void sessions_accept(struct sessions *m, bool accept);
+void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *frame, size_t len);
+void sessions_on_garbage(struct sessions *m, uint32_t routing_id);
+/* fanout's on_gone. */
+void sessions_on_gone(struct session *s, void *userdata);
+
+/* Drain, first step: no new sessions, no new frames. True when nothing is in flight any more. */
+void sessions_drain_begin(struct sessions *m);
+bool sessions_drained(const struct sessions *m);
+/* Second step: cursors flushed, leases released, all told. Then wait for n_outstanding == 0. */
+void sessions_goodbye_all(struct sessions *m, enum dibao_reason why, const char *text);
+
+/* ---- between the four files ---- */
+struct session *sessions_find(struct sessions *m, uint32_t routing_id, uint64_t serial);
+void sessions_register(struct sessions *m, struct session *s);
+/* GOODBYE with a reason, then end. Writes its cursor and gives its lease back where that is due. */
+void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, const char *text);
+void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_reason why,
+			   const char *text);
+void session_log(int level, const struct session *s, const char *text);
+
+void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, const void *frame,
+		 size_t len, uint64_t now);
+void start_retry_standby(struct sessions *m, struct session *s, uint64_t now);
+
+/* The instance as Redis has it. */
+void lease_instance_hex(char ret[2 * WIRE_INSTANCE_BYTES + 1], const struct session *s);
+void lease_renew_all(struct sessions *m, uint64_t now);
+void lease_release(struct sessions *m, const struct session *s);
+
+void cursor_mark(struct sessions *m, struct session *s);
+void cursor_flush(struct sessions *m);			    /* all that are marked */
+void cursor_write_last(struct sessions *m, struct session *s); /* of one that ends */
+
+#endif
