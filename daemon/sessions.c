@@ -408,6 +408,18 @@ void sessions_accept(struct sessions *m, bool accept)
 	m->accepting = accept;
 }
 
+void sessions_expect_repeats(struct sessions *m, const struct entry_id upto[DIBAO_CHANNEL_COUNT])
+{
+	for (struct session *s = m->first; s; s = s->next)
+		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+			if (entry_id_cmp(upto[c], s->at[c].repeats) > 0)
+				s->at[c].repeats = upto[c];
+			/* Redis may have forgotten its cursor too. */
+			if (s->state == SESSION_ACTIVE && s->durable[0])
+				cursor_mark(m, s);
+		}
+}
+
 void sessions_drain_begin(struct sessions *m)
 {
 	m->draining = true;

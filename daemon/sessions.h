@@ -56,6 +56,9 @@ void sessions_on_garbage(struct sessions *m, uint32_t routing_id);
 /* fanout's on_gone. */
 void sessions_on_gone(struct session *s, void *userdata);
 
+/* Events were published again under new ids, up to these: frames up to there may hold repeats. */
+void sessions_expect_repeats(struct sessions *m, const struct entry_id upto[DIBAO_CHANNEL_COUNT]);
+
 /* Drain, first step: no new sessions, no new frames. True when nothing is in flight any more. */
 void sessions_drain_begin(struct sessions *m);
 bool sessions_drained(const struct sessions *m);

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rollback.h"
+#include "call.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { RANGE_COUNT = 500 };
+
+struct rollback {
+	struct rollback_options opt;
+	struct rollback_result result;
+	int channel;
+	struct entry_id at, tail, oldest; /* compared up to; our place; where the ring begins */
+	unsigned n_pending;		  /* answers awaited, and one for a range being compared */
+	bool changed;
+};
+
+static void next_channel(struct rollback *r);
+static void next_range(struct rollback *r);
+
+static void end(struct rollback *r, int err)
+{
+	if (err)
+		r->result.err = err;
+	r->opt.done(&r->result, r->opt.userdata);
+	free(r);
+}
+
+/* One of what was pending is there. The run goes on when all are. */
+static void answered(struct rollback *r)
+{
+	if (--r->n_pending)
+		return;
+	if (r->result.err)
+		end(r, 0);
+	else if (entry_id_cmp(r->at, r->tail) < 0)
+		next_range(r);
+	else
+		next_channel(r);
+}
+
+static void note_healed(struct rollback *r, const redisReply *id)
+{
+	struct entry_id healed;
+
+	if (id && id->type == REDIS_REPLY_STRING && id->len &&
+	    entry_id_parse(&healed, id->str, id->len) == 0 &&
+	    entry_id_cmp(healed, r->result.healed[r->channel]) > 0)
+		r->result.healed[r->channel] = healed;
+}
+
+static void on_healed(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+
+	(void)l;
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
+		r->result.err = -EIO;
+	else if (reply->element[0]->integer == 1) {
+		r->result.n_republished++;
+		note_healed(r, reply->element[1]);
+	}
+	answered(r);
+}
+
+static void on_reappended(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+
+	(void)l;
+	if (!reply || reply->type != REDIS_REPLY_STRING) {
+		r->result.err = -EIO;
+	} else if (reply->len) {
+		r->result.n_reappended++;
+		note_healed(r, reply);
+	}
+	answered(r);
+}
+
+static void call(struct rollback *r, struct call *c, redis_reply_fn fn)
+{
+	r->n_pending++;
+	if (call_send(c, r->opt.main, fn, r) < 0) {
+		r->n_pending--;
+		r->result.err = -ENOTCONN;
+	}
+}
+
+static void heal(struct rollback *r, const struct segment *s, const struct record *rec)
+{
+	static struct call c;
+
+	/* A withdrawal that stands alone is made again with the event that caused it. */
+	if (!(rec->flags & RECORD_EVENT))
+		return;
+	r->changed = true;
+	call_begin(&c, "dibao_heal", r->opt.base);
+	call_text(&c, dibao_channel_name(r->channel));
+	call_bytes(&c, record_bytes(s, rec), rec->len);
+	call(r, &c, on_healed);
+}
+
+static void reappend(struct rollback *r, const struct entry *e)
+{
+	static struct call c;
+
+	r->changed = true;
+	call_begin(&c, "dibao_reappend", r->opt.base);
+	call_text(&c, dibao_channel_name(r->channel));
+	call_id(&c, e->id);
+	call(r, &c, on_reappended);
+}
+
+static bool same(const struct segment *s, const struct record *rec, const struct entry *e)
+{
+	size_t len = e->has_event ? e->ev.len : 0;
+
+	return rec->len == len && (!len || !memcmp(record_bytes(s, rec), e->ev.bytes, len));
+}
+
+static void on_range(enum dibao_channel c, const struct entry *entries, size_t n,
+		     struct entry_id upto, int err, void *userdata)
+{
+	struct rollback *r = userdata;
+	const struct segment *s = history_ring(r->opt.history, c);
+	size_t i = 0;
+
+	if (err < 0) {
+		r->result.err = err;
+		answered(r);
+		return;
+	}
+	for (; s; s = s->next)
+		for (uint32_t k = 0; k < s->n; k++) {
+			const struct record *rec = &s->records[k];
+
+			if (entry_id_cmp(rec->id, r->at) <= 0)
+				continue;
+			if (entry_id_cmp(rec->id, upto) > 0)
+				goto ring_done;
+			while (i < n && entry_id_cmp(entries[i].id, rec->id) < 0)
+				reappend(r, &entries[i++]);
+			if (i < n && entry_id_cmp(entries[i].id, rec->id) == 0) {
+				if (!same(s, rec, &entries[i])) {
+					heal(r, s, rec);
+					reappend(r, &entries[i]);
+				}
+				i++;
+			} else {
+				heal(r, s, rec);
+			}
+		}
+ring_done:
+	while (i < n)
+		reappend(r, &entries[i++]);
+	r->at = upto;
+	answered(r);
+}
+
+static void next_range(struct rollback *r)
+{
+	int e;
+
+	r->n_pending = 1;
+	e = reader_range(r->opt.reader, r->channel, r->at, r->tail, RANGE_COUNT, on_range, r);
+	if (e < 0)
+		end(r, e);
+}
+
+static void on_raised(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+
+	(void)l;
+	if (!reply || reply->type == REDIS_REPLY_ERROR)
+		r->result.err = -EIO;
+	answered(r);
+}
+
+static void on_lost_noted(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	on_raised(l, reply, userdata);
+}
+
+static void note_lost(struct rollback *r, struct entry_id from)
+{
+	static struct call c;
+
+	r->changed = true;
+	r->result.n_lost_ranges++;
+	call_command(&c, "XADD");
+	call_key(&c, r->opt.base, "lost");
+	call_text(&c, "*");
+	call_text(&c, "channel");
+	call_text(&c, dibao_channel_name(r->channel));
+	call_text(&c, "from");
+	call_id(&c, from);
+	call_text(&c, "to");
+	call_id(&c, r->oldest);
+	call_text(&c, "reason");
+	call_text(&c, "Redis came back without it and the ring does not reach so far");
+	call(r, &c, on_lost_noted);
+}
+
+/* The stream's last id as Redis now has it. */
+static void on_info(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+	struct entry_id last = { 0, 0 };
+	static struct call c;
+
+	(void)l;
+	if (!reply) {
+		r->result.err = -ENOTCONN;
+		answered(r);
+		return;
+	}
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2)
+		if (reply->element[i]->str && !strcmp(reply->element[i]->str, "last-generated-id"))
+			entry_id_parse(&last, reply->element[i + 1]->str, reply->element[i + 1]->len);
+	if (entry_id_cmp(last, r->oldest) < 0)
+		note_lost(r, last);
+	if (entry_id_cmp(last, r->tail) < 0) {
+		r->changed = true;
+		call_begin(&c, "dibao_raise", r->opt.base);
+		call_text(&c, dibao_channel_name(r->channel));
+		call_id(&c, r->tail);
+		call(r, &c, on_raised);
+	}
+	answered(r);
+}
+
+static void on_epoch(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+
+	(void)l;
+	if (!reply || reply->type != REDIS_REPLY_INTEGER) {
+		end(r, -EIO);
+		return;
+	}
+	r->result.epoch = (uint64_t)reply->integer;
+	end(r, 0);
+}
+
+static void next_channel(struct rollback *r)
+{
+	static struct call c;
+
+	if (++r->channel == DIBAO_CHANNEL_COUNT) {
+		if (!r->changed) {
+			end(r, 0);
+			return;
+		}
+		call_begin(&c, "dibao_epoch", r->opt.base);
+		call_int(&c, (int64_t)r->opt.epoch);
+		if (call_send(&c, r->opt.main, on_epoch, r) < 0)
+			end(r, -ENOTCONN);
+		return;
+	}
+	r->tail = history_tail(r->opt.history, r->channel);
+	r->oldest = history_oldest(r->opt.history, r->channel);
+	r->at = r->oldest;
+	r->n_pending = 1;
+	call_command(&c, "XINFO");
+	call_text(&c, "STREAM");
+	call_key(&c, r->opt.base, dibao_channel_name(r->channel));
+	if (call_send(&c, r->opt.main, on_info, r) < 0)
+		end(r, -ENOTCONN);
+}
+
+int rollback_run(const struct rollback_options *opt)
+{
+	struct rollback *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return -ENOMEM;
+	r->opt = *opt;
+	r->result.epoch = opt->epoch;
+	r->channel = -1;
+	next_channel(r);
+	return 0;
+}

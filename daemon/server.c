@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server.h"
+#include "call.h"
+#include "clock.h"
+#include "control.h"
+#include "housekeeping.h"
+#include "log.h"
+#include "log_ids.h"
+#include "queue.h"
+#include "reader.h"
+#include "redis_check.h"
+#include "rollback.h"
+#include "server_parts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { DRAIN_STEP_USEC = 20000, FLUSH_MS = 1000, LINGER_MS = 300 };
+
+static void advance(struct server *s);
+
+/* ---- events from below ---- */
+
+static void note_withdrawals(struct server *s, const struct entry *entries, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!entries[i].has_withdrawal)
+			continue;
+		any = true;
+		if (withdrawn_add(&s->withdrawn, withdrawn_hash(&s->withdrawn, entries[i].w.uid.p,
+								entries[i].w.uid.len)) < 0) {
+			log_text(LOG_ERR, "no memory to note a withdrawal, stopping: nothing is lost");
+			s->exit_code = EX_OSERR;
+			sd_event_exit(s->event, EX_OSERR);
+		}
+	}
+	if (any)
+		fanout_forget_frames(s->fanout);
+}
+
+static void on_entries(struct reader *r, enum dibao_channel c, const struct entry *entries,
+		       size_t n, struct entry_id upto, void *userdata)
+{
+	struct server *s = userdata;
+	struct entry_id before = history_tail(s->history, c);
+	struct segment *seg;
+	uint32_t first;
+
+	(void)r;
+	if (history_append(s->history, c, entries, n, upto, &seg, &first) < 0) {
+		/* A hole in the ring would be silent. Started anew, the tail reads this again. */
+		log_text(LOG_ERR, "no memory for new entries, stopping: nothing is lost");
+		s->exit_code = EX_OSERR;
+		sd_event_exit(s->event, EX_OSERR);
+		return;
+	}
+	if (!n)
+		return;
+	note_withdrawals(s, entries, n);
+	fanout_live(s->fanout, c, seg, first, (uint32_t)n, before);
+}
+
+static void on_loaded_slice(enum dibao_channel c, void *userdata)
+{
+	struct server *s = userdata;
+
+	(void)c;
+	fanout_loaded(s->fanout);
+}
+
+static void on_message(uint32_t routing_id, const void *frame, size_t len, void *userdata)
+{
+	struct server *s = userdata;
+
+	sessions_on_message(s->sessions, routing_id, frame, len);
+}
+
+static void on_garbage(uint32_t routing_id, void *userdata)
+{
+	struct server *s = userdata;
+
+	sessions_on_garbage(s->sessions, routing_id);
+}
+
+static void on_gone(struct session *k, void *userdata)
+{
+	struct server *s = userdata;
+
+	sessions_on_gone(k, s->sessions);
+}
+
+/* ---- from links up to serving ---- */
+
+static bool all_up(const struct server *s)
+{
+	return redis_link_is_up(s->main) && redis_link_is_up(s->tail) && redis_link_is_up(s->range);
+}
+
+static void start_tail(struct server *s)
+{
+	struct entry_id at[DIBAO_CHANNEL_COUNT];
+	int r;
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		at[c] = history_tail(s->history, c);
+	r = reader_start(s->reader, at);
+	if (r < 0)
+		log_text(LOG_WARNING, "tail does not start: %s, trying again when Redis is back",
+			 strerror(-r));
+	s->reading = r >= 0;
+}
+
+static int bind_all(struct server *s)
+{
+	for (size_t i = 0; i < s->config->n_endpoints; i++) {
+		int r = router_bind(s->router, s->config->endpoints[i]);
+
+		if (r < 0) {
+			log_text(LOG_ERR, "cannot bind %s: %s", s->config->endpoints[i],
+				 zmq_strerror(-r));
+			return r;
+		}
+		log_text(LOG_INFO, "listening on %s", router_last_endpoint(s->router));
+	}
+	return 0;
+}
+
+static void serve(struct server *s)
+{
+	int r = bind_all(s);
+
+	if (r == 0 && s->config->control[0]) {
+		r = control_new(&s->control, s, s->config->control);
+		if (r < 0)
+			log_text(LOG_ERR, "cannot open the control socket %s: %s", s->config->control,
+				 strerror(-r));
+	}
+	if (r < 0) {
+		s->exit_code = EX_UNAVAILABLE;
+		sd_event_exit(s->event, EX_UNAVAILABLE);
+		return;
+	}
+	s->serving = true;
+	sessions_accept(s->sessions, true);
+	housekeeping_start(s->housekeeping);
+	log_event(LOG_NOTICE, LOG_ID_STARTED, "serving");
+	sd_notify(0, "READY=1\nSTATUS=serving");
+}
+
+static void on_state_loaded(struct server *s, int err,
+			    const struct entry_id tail[DIBAO_CHANNEL_COUNT])
+{
+	s->busy = false;
+	if (err < 0) {
+		log_text(LOG_WARNING, "cannot read the queue's state: %s, trying again when Redis is back",
+			 strerror(-err));
+		return;
+	}
+	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
+	history_reset(s->history, tail);
+	s->loaded = true;
+	advance(s);
+}
+
+static void on_rollback_done(const struct rollback_result *r, void *userdata)
+{
+	struct server *s = userdata;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	char text[200];
+
+	s->busy = false;
+	if (r->err < 0) {
+		log_text(LOG_WARNING, "comparison with Redis broke off: %s, trying again when it is back",
+			 strerror(-r->err));
+		s->rollback_again = true;
+		advance(s);
+		return;
+	}
+	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
+	if (r->n_republished || r->n_reappended || r->epoch != s->epoch) {
+		snprintf(text, sizeof text,
+			 "Redis came back with less: %" PRIu64 " events published again, %" PRIu64
+			 " moved up, %u ranges lost",
+			 r->n_republished, r->n_reappended, r->n_lost_ranges);
+		log_event(r->n_lost_ranges ? LOG_ALERT : LOG_ERR, LOG_ID_ROLLBACK, text);
+		s->epoch = r->epoch;
+		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+			tail[c] = history_tail(s->history, c);
+		/* The ring knows them by ids that are no more. */
+		history_reset(s->history, tail);
+		fanout_forget_frames(s->fanout);
+		sessions_expect_repeats(s->sessions, r->healed);
+	}
+	start_tail(s);
+}
+
+static void on_checked(int err, const char *text, void *userdata)
+{
+	struct server *s = userdata;
+
+	s->busy = false;
+	if (err == 0 || (err == -EPERM && s->unsafe_redis)) {
+		if (err)
+			log_event(LOG_WARNING, LOG_ID_REDIS_UNSAFE, text);
+		s->checked = true;
+		advance(s);
+		return;
+	}
+	if (err != -EPERM && err != -ENOSYS && err != -ESTALE) {
+		log_text(LOG_WARNING, "Redis cannot be checked: %s", text);
+		return; /* the link is going down; its return tries again */
+	}
+	log_event(LOG_ERR, LOG_ID_REDIS_UNSAFE, text);
+	if (!s->serving) {
+		s->exit_code = EX_CONFIG;
+		sd_event_exit(s->event, EX_CONFIG);
+	}
+}
+
+/* The next step on the way to reading, whichever that is. Called whenever something changed. */
+static void advance(struct server *s)
+{
+	struct rollback_options rollback = {
+		.main = s->main,
+		.reader = s->reader,
+		.history = s->history,
+		.base = s->base,
+		.epoch = s->epoch,
+		.userdata = s,
+		.done = on_rollback_done,
+	};
+
+	if (s->busy || s->reading || s->draining || !all_up(s))
+		return;
+	if (!s->checked) {
+		s->busy = redis_check(s->main, s->config, on_checked, s) == 0;
+	} else if (!s->loaded) {
+		s->busy = true;
+		loading_start(s, on_state_loaded);
+	} else if (s->rollback_again || strcmp(s->run_id, redis_link_run_id(s->main)) != 0) {
+		s->rollback_again = false;
+		s->busy = true;
+		if (rollback_run(&rollback) < 0)
+			s->busy = false;
+	} else {
+		start_tail(s);
+		if (s->reading && !s->serving)
+			serve(s);
+	}
+}
+
+static void on_up(struct redis_link *l, void *userdata)
+{
+	struct server *s = userdata;
+
+	log_text(LOG_INFO, "Redis: %s link is up",
+		 l == s->main ? "main" : l == s->tail ? "tail" : "range");
+	advance(s);
+}
+
+static void on_down(struct redis_link *l, const char *why, void *userdata)
+{
+	struct server *s = userdata;
+
+	(void)why;
+	/* Whichever it was: look at Redis anew before reading on. */
+	s->checked = false;
+	if (s->reader && s->reading)
+		reader_stop(s->reader);
+	s->reading = false;
+	(void)l;
+}
+
+/* ---- signals ---- */
+
+static int on_drain(sd_event_source *src, uint64_t usec, void *userdata)
+{
+	struct server *s = userdata;
+	uint64_t now = boottime_usec();
+	bool late = now >= s->drain_until_usec;
+
+	(void)usec;
+	if (!s->said_goodbye && (late || sessions_drained(s->sessions))) {
+		log_event(LOG_NOTICE, LOG_ID_STOPPED,
+			  late ? "stopped: not all was acknowledged in time, it will be sent again" :
+				 "stopped: all that was sent is acknowledged");
+		sessions_goodbye_all(s->sessions, DIBAO_REASON_DRAINING, "daemon is stopping");
+		s->said_goodbye = true;
+		s->drain_until_usec = now + FLUSH_MS * 1000;
+	} else if (s->said_goodbye && (late || s->sessions->n_outstanding == 0)) {
+		sd_event_exit(s->event, 0);
+		return 0;
+	}
+	sd_event_source_set_time_relative(src, DRAIN_STEP_USEC);
+	sd_event_source_set_enabled(src, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int on_stop(sd_event_source *src, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct server *s = userdata;
+
+	(void)src;
+	(void)si;
+	if (s->draining || !s->serving) {
+		sd_event_exit(s->event, 0);
+		return 0;
+	}
+	sd_notifyf(0, "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%llu",
+		   (s->config->drain_ms + FLUSH_MS + 1000) * 1000ull);
+	s->draining = true;
+	s->drain_until_usec = boottime_usec() + s->config->drain_ms * 1000ull;
+	reader_stop(s->reader);
+	s->reading = false;
+	sessions_drain_begin(s->sessions);
+	if (sd_event_add_time_relative(s->event, &s->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain,
+				       s) < 0)
+		sd_event_exit(s->event, 0);
+	return 0;
+}
+
+int server_reload(struct server *s, char *ret_text, size_t cap)
+{
+	struct config *fresh = NULL;
+	char *errors = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&errors, &len);
+	int r, n = 0;
+
+	if (!f)
+		return -ENOMEM;
+	r = config_load(&fresh, s->config_path, f);
+	if (r == 0)
+		n = config_reload(s->config, fresh, f);
+	fclose(f);
+	if (len && errors[len - 1] == '\n')
+		errors[len - 1] = '\0';
+	if (r < 0) {
+		snprintf(ret_text, cap, "%s; keeping the old configuration", errors);
+	} else {
+		log_set_level(s->config->log_level);
+		fanout_set_limits(s->fanout, s->config->budget_bytes, s->config->catchup_percent);
+		snprintf(ret_text, cap, n ? "reloaded; %s" : "reloaded%s", errors ? errors : "");
+	}
+	log_event(r < 0 ? LOG_ERR : LOG_NOTICE, LOG_ID_RELOADED, ret_text);
+	free(errors);
+	return r;
+}
+
+static int on_hup(sd_event_source *src, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct server *s = userdata;
+	char text[512];
+
+	(void)src;
+	(void)si;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, boottime_usec());
+	server_reload(s, text, sizeof text);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+/* ---- life ---- */
+
+static int load_view_key(struct server *s)
+{
+	char hex[2 * DIBAO_VIEW_KEY_BYTES + 2];
+	size_t n, len;
+	FILE *f;
+
+	if (!s->config->view_key_file[0]) {
+		randombytes_buf(s->view_key, sizeof s->view_key);
+		log_text(LOG_WARNING, "no view_key_file: public ids change with every start");
+		return 0;
+	}
+	f = fopen(s->config->view_key_file, "re");
+	if (!f) {
+		log_text(LOG_ERR, "view_key_file %s: %s", s->config->view_key_file, strerror(errno));
+		return -errno;
+	}
+	n = fread(hex, 1, sizeof hex - 1, f);
+	fclose(f);
+	if (sodium_hex2bin(s->view_key, sizeof s->view_key, hex, n, "\n", &len, NULL) != 0 ||
+	    len != sizeof s->view_key) {
+		log_text(LOG_ERR, "view_key_file %s: expected 64 hexadecimal digits",
+			 s->config->view_key_file);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* *ret is the caller's; "" without a file. */
+static int read_password(const char *path, char **ret)
+{
+	char buf[256];
+	size_t n;
+	FILE *f;
+
+	*ret = NULL;
+	if (!path || !path[0])
+		return 0;
+	f = fopen(path, "re");
+	if (!f) {
+		log_text(LOG_ERR, "redis_password_file %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	n = fread(buf, 1, sizeof buf - 1, f);
+	fclose(f);
+	buf[n] = '\0';
+	buf[strcspn(buf, "\r\n")] = '\0';
+	*ret = strdup(buf);
+	sodium_memzero(buf, sizeof buf);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int make_links(struct server *s)
+{
+	char *password;
+	int r = read_password(s->config->redis_password_file, &password);
+	struct redis_link_options o = {
+		.event = s->event,
+		.address = s->config->redis,
+		.user = s->config->redis_user && s->config->redis_user[0] ? s->config->redis_user : NULL,
+		.password = password,
+		.connect_timeout_ms = s->config->connect_timeout_ms,
+		.command_timeout_ms = s->config->command_timeout_ms,
+		.userdata = s,
+		.on_up = on_up,
+		.on_down = on_down,
+	};
+
+	o.name = "main";
+	if (r == 0)
+		r = redis_link_new(&s->main, &o);
+	o.name = "range";
+	o.arena = true;
+	if (r == 0)
+		r = redis_link_new(&s->range, &o);
+	o.name = "tail";
+	if (r == 0)
+		r = redis_link_new(&s->tail, &o);
+	if (password)
+		sodium_memzero(password, strlen(password));
+	free(password);
+	return r;
+}
+
+static int make_parts(struct server *s)
+{
+	const struct config *c = s->config;
+	int r;
+
+	r = make_links(s);
+	if (r < 0)
+		return r;
+	r = reader_new(&s->reader, &(struct reader_options){ .event = s->event,
+							     .bureau = c->bureau,
+							     .tail_link = s->tail,
+							     .main_link = s->main,
+							     .range_link = s->range,
+							     .userdata = s,
+							     .on_entries = on_entries });
+	if (r < 0)
+		return r;
+	r = history_new(&s->history, &(struct history_options){ .reader = s->reader,
+								.withdrawn = &s->withdrawn,
+								.ring_bytes = c->ring_bytes,
+								.slice_bytes = c->slice_bytes,
+								.userdata = s,
+								.on_loaded = on_loaded_slice });
+	if (r < 0)
+		return r;
+	r = lanes_new(&s->lanes);
+	if (r < 0)
+		return r;
+	r = router_new(&s->router, &(struct router_options){ .event = s->event,
+							     .io_threads = c->io_threads,
+							     .userdata = s,
+							     .on_message = on_message,
+							     .on_garbage = on_garbage });
+	if (r < 0)
+		return r;
+	r = fanout_new(&s->fanout,
+		       &(struct fanout_options){ .event = s->event,
+						 .router = s->router,
+						 .history = s->history,
+						 .lanes = s->lanes,
+						 .encode = { &s->withdrawn, s->view_key },
+						 .budget_bytes = c->budget_bytes,
+						 .catchup_percent = c->catchup_percent,
+						 .userdata = s,
+						 .on_gone = on_gone });
+	if (r < 0)
+		return r;
+	r = sessions_new(&s->sessions, &(struct sessions_options){ .event = s->event,
+								   .config = c,
+								   .base = s->base,
+								   .daemon_id = s->daemon_id,
+								   .main = s->main,
+								   .router = s->router,
+								   .history = s->history,
+								   .lanes = s->lanes,
+								   .fanout = s->fanout });
+	if (r < 0)
+		return r;
+	return make_housekeeping(s);
+}
+
+int server_new(struct server **ret, const struct server_options *opt)
+{
+	struct server *s = calloc(1, sizeof *s);
+	char host[64] = "";
+	sigset_t mask;
+	int r;
+
+	if (!s) {
+		config_free(opt->config);
+		return -ENOMEM;
+	}
+	s->config = opt->config;
+	s->config_path = opt->config_path;
+	s->unsafe_redis = opt->unsafe_redis || s->config->unsafe_redis;
+	s->started_usec = boottime_usec();
+	gethostname(host, sizeof host - 1);
+	snprintf(s->daemon_id, sizeof s->daemon_id, "%s:%d", host, (int)getpid());
+	r = queue_key(s->base, sizeof s->base, s->config->bureau, "");
+	if (r >= 0)
+		r = withdrawn_init(&s->withdrawn);
+	if (r >= 0)
+		r = load_view_key(s);
+	/* Blocked before libzmq makes its threads: signals are the loop's alone. */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (r >= 0)
+		r = sd_event_default(&s->event);
+	if (r >= 0)
+		r = sd_event_add_signal(s->event, &s->sigterm, SIGTERM, on_stop, s);
+	if (r >= 0)
+		r = sd_event_add_signal(s->event, &s->sigint, SIGINT, on_stop, s);
+	if (r >= 0)
+		r = sd_event_add_signal(s->event, &s->sighup, SIGHUP, on_hup, s);
+	if (r >= 0)
+		r = make_parts(s);
+	if (r < 0) {
+		server_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int server_run(struct server *s)
+{
+	int r;
+
+	sd_event_set_watchdog(s->event, true);
+	sd_notify(0, "STATUS=waiting for Redis");
+	r = sd_event_loop(s->event);
+	sd_notify(0, "STOPPING=1");
+	return r < 0 ? EX_OSERR : s->exit_code;
+}
+
+struct server *server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	/* Reverse of make_parts(). Links first: what is open with them is answered with NULL. */
+	control_free(s->control);
+	s->draining = true;
+	housekeeping_free(s->housekeeping);
+	redis_link_free(s->tail);
+	redis_link_free(s->range);
+	redis_link_free(s->main);
+	sessions_free(s->sessions);
+	fanout_free(s->fanout);
+	router_free(s->router, LINGER_MS);
+	lanes_free(s->lanes);
+	history_free(s->history);
+	reader_free(s->reader);
+	withdrawn_done(&s->withdrawn);
+	sd_event_source_disable_unref(s->drain_timer);
+	sd_event_source_disable_unref(s->sighup);
+	sd_event_source_disable_unref(s->sigint);
+	sd_event_source_disable_unref(s->sigterm);
+	sd_event_unref(s->event);
+	config_free(s->config);
+	sodium_memzero(s->view_key, sizeof s->view_key);
+	free(s);
+	return NULL;
+}
