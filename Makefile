@@ -25,7 +25,7 @@ PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpa
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
 
 CFLAGS ?= -O2 -g
-OUR_CFLAGS := -std=gnu17 -fPIC -fvisibility=hidden -D_GNU_SOURCE -DDIBAO_VERSION='"$(VERSION)"' -Iinclude -Ilib \
+OUR_CFLAGS := -std=gnu17 -fPIC -D_GNU_SOURCE -DDIBAO_VERSION='"$(VERSION)"' -Iinclude -Ilib \
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
 	-fstack-protector-strong -fno-strict-aliasing $(shell $(PKG_CONFIG) --cflags $(PC) 2>/dev/null)
 ifeq ($(WERROR),1)

@@ -1,0 +1,679 @@
+#!lua name=dibao
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The queue's functions: all that changes the queue, each one atomic, each safe from any number of
+-- callers. `dibaoctl setup` loads them; dibaod and the publisher refuse to work with another version.
+--
+-- Every call is FCALL <function> 1 <base> args..., base = "dibao:{BUREAU}:"; the keys, which share the
+-- base's hash tag, are listed in lib/queue.h and dibao-queue(7). Errors begin with a word of their own:
+--   DIBAO_INVALID   the bytes are not an event, or an argument is wrong
+--   DIBAO_NOREF     retracts or corrects an event that is not known
+--   DIBAO_PERSON    retracts or corrects an event of another person
+--   DIBAO_STALE     the fencing token is not the current one
+--   DIBAO_NODURABLE no such durable name is registered
+--
+-- Publishing decodes the envelope only; the whole check is the publisher library's and the daemon's,
+-- which sets aside what does not pass. So a raw caller can store what nobody will be sent.
+--
+-- @PUBLIC_TYPES@ and @VERSION@ are filled in when the library is loaded: the table of types is in C.
+
+local VERSION = '@VERSION@'
+local PUBLIC = { @PUBLIC_TYPES@ }
+local MAX_BYTES = 16384
+local CHANNELS = { 'public', 'private', 'public-now', 'private-now' }
+
+local function fail(code, text)
+	return redis.error_reply(code .. ' ' .. text)
+end
+
+local function now_ms()
+	local t = redis.call('TIME')
+	return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function is_text(v, least, most)
+	return type(v) == 'string' and #v >= least and #v <= most
+end
+
+-- The envelope of an event, or nil and what is wrong with it.
+local function envelope(bytes)
+	if #bytes > MAX_BYTES then
+		return nil, 'over 16384 bytes'
+	end
+	local ok, _, e = pcall(cmsgpack.unpack_one, bytes)
+	if not ok or type(e) ~= 'table' then
+		return nil, 'not a msgpack map'
+	end
+	if not is_text(e.uid, 1, 64) then
+		return nil, 'uid: expected 1 to 64 bytes'
+	end
+	if not is_text(e.type, 1, 32) then
+		return nil, 'type: expected 1 to 32 bytes'
+	end
+	if not is_text(e.org, 12, 12) or e.org:find('%D') then
+		return nil, 'org: expected 12 decimal digits'
+	end
+	for _, f in ipairs({ 'retracts', 'corrects' }) do
+		if e[f] ~= nil and not is_text(e[f], 1, 64) then
+			return nil, f .. ': expected 1 to 64 bytes'
+		end
+	end
+	if e.not_before ~= nil and type(e.not_before) ~= 'number' then
+		return nil, 'not_before: expected Unix ms'
+	end
+	local badge = ''
+	if type(e.person) == 'table' and type(e.person.badge) == 'string' then
+		badge = e.person.badge
+	end
+	return {
+		uid = e.uid, type = e.type, org = e.org, badge = badge,
+		retracts = e.retracts, corrects = e.corrects, not_before = e.not_before,
+		private = not PUBLIC[e.type] or e.private == true,
+		now = e.urgent == true or e.retracts ~= nil or e.corrects ~= nil,
+	}
+end
+
+local function channel_of(e)
+	return (e.private and 'private' or 'public') .. (e.now and '-now' or '')
+end
+
+local function audience_now(channel)
+	return (channel:sub(1, 7) == 'private' and 'private' or 'public') .. '-now'
+end
+
+-- The record of a uid as a table, or nil.
+local function record(base, uid)
+	local flat = redis.call('HGETALL', base .. 'uid:' .. uid)
+	if #flat == 0 then
+		return nil
+	end
+	local r = {}
+	for i = 1, #flat, 2 do
+		r[flat[i]] = flat[i + 1]
+	end
+	return r
+end
+
+local function keep(base, e, state, channel, id, hash)
+	redis.call('DEL', base .. 'uid:' .. e.uid)
+	redis.call('HSET', base .. 'uid:' .. e.uid, 's', state, 'c', channel, 'i', id, 't', e.type,
+		'o', e.org, 'b', e.badge, 'h', hash)
+end
+
+local function unschedule(base, uid)
+	redis.call('ZREM', base .. 'scheduled', uid)
+	redis.call('HDEL', base .. 'uid:' .. uid, 'e', 'n')
+end
+
+-- The event that e takes back: its record, or nil and an error. nil alone: e takes nothing back.
+local function original_of(base, e)
+	local uid = e.retracts or e.corrects
+	if not uid then
+		return nil
+	end
+	if uid == e.uid then
+		return nil, fail('DIBAO_INVALID', 'an event cannot take itself back')
+	end
+	local o = record(base, uid)
+	if not o or o.s == 'quarantined' then
+		return nil, fail('DIBAO_NOREF', 'the event it refers to is not known')
+	end
+	if o.b ~= e.badge then
+		return nil, fail('DIBAO_PERSON', 'the event it refers to is of another person')
+	end
+	o.uid = uid
+	return o
+end
+
+-- Marks the original as taken back. Returns the channel and the `w` field that tell of it, or nil when
+-- it was never sent.
+local function withdraw(base, o, by, now)
+	if o.s == 'scheduled' then
+		unschedule(base, o.uid)
+		redis.call('HSET', base .. 'uid:' .. o.uid, 's', 'cancelled', 'y', by)
+		return nil
+	end
+	if o.s == 'cancelled' then
+		return nil
+	end
+	redis.call('HSET', base .. 'uid:' .. o.uid, 'w', '1', 'y', by)
+	redis.call('ZADD', base .. 'withdrawn', now, o.uid)
+	return audience_now(o.c), o.t .. ' ' .. o.o .. ' ' .. o.uid
+end
+
+-- Stores a checked event now: its entry, its record, and what it takes back.
+local function store(base, e, bytes, hash, o)
+	local w_channel, w
+	local channel = channel_of(e)
+	if o then
+		w_channel, w = withdraw(base, o, e.uid, now_ms())
+		-- Of a scheduled event nobody has heard: neither need they of its end.
+		if not w and e.retracts then
+			keep(base, e, 'stored', '', '', hash)
+			return '', ''
+		end
+	end
+	local id
+	if w and w_channel == channel then
+		id = redis.call('XADD', base .. channel, '*', 'e', bytes, 'f', '1', 'w', w)
+	else
+		id = redis.call('XADD', base .. channel, '*', 'e', bytes, 'f', '1')
+		if w then
+			redis.call('XADD', base .. w_channel, '*', 'w', w, 'f', '1')
+		end
+	end
+	keep(base, e, 'stored', channel, id, hash)
+	return channel, id
+end
+
+local function schedule(base, e, bytes, hash)
+	keep(base, e, 'scheduled', channel_of(e), '', hash)
+	redis.call('HSET', base .. 'uid:' .. e.uid, 'e', bytes, 'n', string.format('%.0f', e.not_before))
+	redis.call('ZADD', base .. 'scheduled', string.format('%.0f', e.not_before), e.uid)
+end
+
+local function publish_bytes(base, bytes)
+	local e, why = envelope(bytes)
+	if not e then
+		return fail('DIBAO_INVALID', why)
+	end
+	local hash = redis.sha1hex(bytes)
+	local r = record(base, e.uid)
+	if r and r.s ~= 'quarantined' then
+		return { r.h == hash and 'repeat' or 'conflict', r.c, r.i }
+	end
+	local o, err = original_of(base, e)
+	if err then
+		return err
+	end
+	if e.not_before and e.not_before > now_ms() then
+		schedule(base, e, bytes, hash)
+		return { 'scheduled', channel_of(e), '' }
+	end
+	local channel, id = store(base, e, bytes, hash, o)
+	return { 'new', channel, id }
+end
+
+local function publish(keys, args)
+	return publish_bytes(keys[1], args[1] or '')
+end
+
+-- ---- setting right what was added by hand ----
+
+local function is_channel(c)
+	return c == 'public' or c == 'private' or c == 'public-now' or c == 'private-now'
+end
+
+-- One entry's fields as a table, or nil.
+local function entry(base, channel, id)
+	local found = redis.call('XRANGE', base .. channel, id, id)
+	if #found == 0 then
+		return nil
+	end
+	local f = {}
+	for i = 1, #found[1][2], 2 do
+		f[found[1][2][i]] = found[1][2][i + 1]
+	end
+	return f
+end
+
+local function set_aside(base, channel, id, reason, bytes)
+	redis.call('XADD', base .. 'quarantine', '*', 'channel', channel, 'id', id, 'reason', reason, 'e', bytes)
+	redis.call('XDEL', base .. channel, id)
+end
+
+local function quarantine(keys, args)
+	local base, channel, id, reason = keys[1], args[1], args[2], args[3]
+	if not is_channel(channel) then
+		return fail('DIBAO_INVALID', 'no such channel')
+	end
+	local f = entry(base, channel, id)
+	if not f then
+		return 0
+	end
+	local bytes = f.e or ''
+	set_aside(base, channel, id, reason, bytes:sub(1, MAX_BYTES + 1))
+	local e = envelope(bytes)
+	local r = e and record(base, e.uid)
+	if r and r.i == id and r.c == channel then
+		redis.call('HSET', base .. 'uid:' .. e.uid, 's', 'quarantined')
+	elseif e and not r then
+		keep(base, e, 'quarantined', channel, id, redis.sha1hex(bytes))
+	end
+	return 1
+end
+
+local function adopt(keys, args)
+	local base, channel, id = keys[1], args[1], args[2]
+	if not is_channel(channel) then
+		return fail('DIBAO_INVALID', 'no such channel')
+	end
+	local f = entry(base, channel, id)
+	if not f then
+		return 'gone'
+	end
+	if f.f then
+		return 'ok'
+	end
+	local bytes = f.e or ''
+	local e, why = envelope(bytes)
+	if not e then
+		set_aside(base, channel, id, why, bytes:sub(1, MAX_BYTES + 1))
+		return 'quarantined'
+	end
+	local hash = redis.sha1hex(bytes)
+	local r = record(base, e.uid)
+	if r and r.s == 'stored' and r.c == channel and r.i == id then
+		return 'ok'
+	end
+	if r and r.s ~= 'quarantined' then
+		if r.h == hash then
+			redis.call('XDEL', base .. channel, id)
+			return 'repeat'
+		end
+		set_aside(base, channel, id, 'uid was published before with other bytes', bytes)
+		return 'quarantined'
+	end
+	if (channel:sub(1, 7) == 'private') ~= e.private then
+		set_aside(base, channel, id, 'stands in the channel of another audience', bytes)
+		return 'quarantined'
+	end
+	local uid = e.retracts or e.corrects
+	local o, err = original_of(base, e)
+	if uid and err then
+		set_aside(base, channel, id, err.err, bytes)
+		return 'quarantined'
+	end
+	if e.not_before and e.not_before > now_ms() then
+		redis.call('XDEL', base .. channel, id)
+		schedule(base, e, bytes, hash)
+		return 'scheduled'
+	end
+	if o then
+		local w_channel, w = withdraw(base, o, e.uid, now_ms())
+		if w then
+			redis.call('XADD', base .. w_channel, '*', 'w', w, 'f', '1')
+		end
+	end
+	keep(base, e, 'stored', channel, id, hash)
+	return 'ok'
+end
+
+local function retry(keys, args)
+	local base = keys[1]
+	local f = entry(base, 'quarantine', args[1])
+	if not f then
+		return 'gone'
+	end
+	local reply = publish_bytes(base, f.e or '')
+	if reply.err then
+		return reply
+	end
+	if reply[1] ~= 'conflict' then
+		redis.call('XDEL', base .. 'quarantine', args[1])
+	end
+	return reply[1]
+end
+
+local function drop(keys, args)
+	return redis.call('XDEL', keys[1] .. 'quarantine', args[1])
+end
+
+-- ---- the schedule ----
+
+local function release(keys, args)
+	local base, most, now = keys[1], tonumber(args[1]), now_ms()
+	local due = redis.call('ZRANGEBYSCORE', base .. 'scheduled', '-inf', string.format('%.0f', now), 'LIMIT', 0, most)
+	local n = 0
+	for _, uid in ipairs(due) do
+		local r = record(base, uid)
+		redis.call('ZREM', base .. 'scheduled', uid)
+		if r and r.s == 'scheduled' and r.e then
+			local e = envelope(r.e)
+			local o = original_of(base, e)
+			if type(o) ~= 'table' or o.err then
+				o = nil
+			end
+			store(base, e, r.e, r.h, o)
+			n = n + 1
+		end
+	end
+	local next_due = redis.call('ZRANGE', base .. 'scheduled', 0, 0, 'WITHSCORES')
+	return { n, next_due[2] and tonumber(next_due[2]) or -1, now }
+end
+
+local function cancel(keys, args)
+	local base, uid = keys[1], args[1]
+	local r = record(base, uid)
+	if not r or r.s ~= 'scheduled' then
+		return 0
+	end
+	unschedule(base, uid)
+	redis.call('HSET', base .. 'uid:' .. uid, 's', 'cancelled')
+	return 1
+end
+
+-- ---- leases, cursors, receipts ----
+
+-- True if (instance, epoch, counter) is what the lease holds. An expired lease that nobody took since
+-- still counts: who had it last may finish its writes.
+local function holds(base, name, instance, epoch, counter)
+	local l = redis.call('HMGET', base .. 'lease:' .. name, 'instance', 'epoch', 'counter')
+	return l[1] and (instance == nil or l[1] == instance) and l[2] == epoch and l[3] == counter
+end
+
+local function lease(keys, args)
+	local base, name, instance, ttl, daemon = keys[1], args[1], args[2], tonumber(args[3]), args[4]
+	if redis.call('HEXISTS', base .. 'durable', name) == 0 then
+		return fail('DIBAO_NODURABLE', 'no such durable name is registered')
+	end
+	local key, now = base .. 'lease:' .. name, now_ms()
+	local l = redis.call('HMGET', key, 'instance', 'counter', 'until', 'daemon', 'epoch')
+	local counter = tonumber(l[2] or '0')
+	local left = tonumber(l[3] or '0') - now
+	if l[1] and l[1] ~= instance and left > 0 then
+		return { 0, left, l[4] or '' }
+	end
+	local epoch = redis.call('GET', base .. 'epoch') or '1'
+	if l[1] ~= instance or l[5] ~= epoch then
+		counter = counter + 1
+	end
+	redis.call('HSET', key, 'instance', instance, 'epoch', epoch, 'counter', string.format('%.0f', counter),
+		'until', string.format('%.0f', now + ttl), 'daemon', daemon)
+	return { 1, tonumber(epoch), counter, now, redis.call('HGET', base .. 'cursors', name) or '' }
+end
+
+local function renew(keys, args)
+	local base, ttl, until_ms = keys[1], tonumber(args[1]), nil
+	local out = {}
+	until_ms = string.format('%.0f', now_ms() + ttl)
+	for i = 2, #args, 4 do
+		local ok = holds(base, args[i], args[i + 1], args[i + 2], args[i + 3])
+		if ok then
+			redis.call('HSET', base .. 'lease:' .. args[i], 'until', until_ms)
+		end
+		out[#out + 1] = ok and 1 or 0
+	end
+	return out
+end
+
+local function unlease(keys, args)
+	if not holds(keys[1], args[1], args[2], args[3], args[4]) then
+		return 0
+	end
+	redis.call('HSET', keys[1] .. 'lease:' .. args[1], 'until', '0')
+	return 1
+end
+
+local function split_id(id)
+	local ms, seq = id:match('^(%d+)-(%d+)$')
+	if not ms then
+		return nil
+	end
+	return ms, seq
+end
+
+-- Decimal strings without leading zeros, compared without going through doubles.
+local function less_number(a, b)
+	if #a ~= #b then
+		return #a < #b
+	end
+	return a < b
+end
+
+local function less_id(a, b)
+	local am, as = split_id(a)
+	local bm, bs = split_id(b)
+	if am ~= bm then
+		return less_number(am, bm)
+	end
+	return less_number(as, bs)
+end
+
+local function cursors(keys, args)
+	local base, out = keys[1], {}
+	local epoch_now = redis.call('GET', base .. 'epoch') or '1'
+	for i = 1, #args, 7 do
+		local name = args[i]
+		local ok = holds(base, name, nil, args[i + 1], args[i + 2])
+		if ok then
+			local old = {}
+			for word in (redis.call('HGET', base .. 'cursors', name) or ''):gmatch('%S+') do
+				old[#old + 1] = word
+			end
+			local ids = {}
+			for c = 1, 4 do
+				local id, was = args[i + 2 + c], old[c + 1] or '0-0'
+				if not split_id(id) then
+					return fail('DIBAO_INVALID', 'cursor: expected ms-seq')
+				end
+				ids[c] = less_id(was, id) and id or was
+			end
+			redis.call('HSET', base .. 'cursors', name, epoch_now .. ' ' .. table.concat(ids, ' '))
+		end
+		out[#out + 1] = ok and 1 or 0
+	end
+	return out
+end
+
+local function receipt(keys, args)
+	local base, name, instance, epoch, counter = keys[1], args[1], args[2], args[3], args[4]
+	if name ~= '' and not holds(base, name, instance, epoch, counter) then
+		return fail('DIBAO_STALE', 'another instance is active')
+	end
+	return redis.call('XADD', base .. 'receipts', '*', 'name', name, 'instance', instance, 'key', args[5],
+		'state', args[6], 'at', args[7], 'detail', args[8] or '', 'token', epoch .. ':' .. counter)
+end
+
+local function durable(keys, args)
+	local base, verb, name = keys[1], args[1], args[2]
+	if not is_text(name, 1, 64) or name:find('[^%w._-]') then
+		return fail('DIBAO_INVALID', 'durable name: expected 1 to 64 of A-Z a-z 0-9 . _ -')
+	end
+	if verb == 'set' then
+		if not tonumber(args[3]) then
+			return fail('DIBAO_INVALID', 'hold limit: expected ms')
+		end
+		redis.call('HSET', base .. 'durable', name, args[3])
+		return 1
+	elseif verb == 'forget' then
+		redis.call('HDEL', base .. 'cursors', name)
+		redis.call('DEL', base .. 'lease:' .. name)
+		return redis.call('HDEL', base .. 'durable', name)
+	end
+	return fail('DIBAO_INVALID', 'expected set or forget')
+end
+
+-- ---- the tail, retention ----
+
+local function raise_field(key, field, id)
+	local was = redis.call('HGET', key, field) or '0-0'
+	if less_id(was, id) then
+		redis.call('HSET', key, field, id)
+	end
+end
+
+local function tail(keys, args)
+	for c = 1, 4 do
+		if not split_id(args[c]) then
+			return fail('DIBAO_INVALID', 'expected ms-seq')
+		end
+		raise_field(keys[1] .. 'tail', CHANNELS[c], args[c])
+	end
+	return 1
+end
+
+-- Removes at most `most` entries below minid, with the records of their uids.
+local function trim(keys, args)
+	local base, channel, minid, most = keys[1], args[1], args[2], tonumber(args[3])
+	if not is_channel(channel) then
+		return fail('DIBAO_INVALID', 'no such channel')
+	end
+	local old = redis.call('XRANGE', base .. channel, '-', '(' .. minid, 'COUNT', most)
+	local last
+	for _, x in ipairs(old) do
+		last = x[1]
+		for i = 1, #x[2], 2 do
+			if x[2][i] == 'e' then
+				local e = envelope(x[2][i + 1])
+				if e and redis.call('HGET', base .. 'uid:' .. e.uid, 'i') == last then
+					redis.call('DEL', base .. 'uid:' .. e.uid)
+					redis.call('ZREM', base .. 'withdrawn', e.uid)
+				end
+			end
+		end
+	end
+	if not last then
+		return { 0, 0 }
+	end
+	local ms, seq = split_id(last)
+	redis.call('XTRIM', base .. channel, 'MINID', ms .. '-' .. string.format('%.0f', tonumber(seq) + 1))
+	raise_field(base .. 'trimmed', channel, last)
+	return { #old, #old == most and 1 or 0 }
+end
+
+-- ---- after a rollback ----
+
+local function epoch(keys, args)
+	local key = keys[1] .. 'epoch'
+	local now = redis.call('GET', key) or '1'
+	if now == args[1] then
+		return redis.call('INCR', key)
+	end
+	return tonumber(now)
+end
+
+local function heal(keys, args)
+	local base, channel, bytes = keys[1], args[1], args[2]
+	if not is_channel(channel) then
+		return fail('DIBAO_INVALID', 'no such channel')
+	end
+	local e, why = envelope(bytes)
+	if not e then
+		return fail('DIBAO_INVALID', why)
+	end
+	local r = record(base, e.uid)
+	if r and r.s == 'stored' and r.i ~= '' and entry(base, r.c, r.i) then
+		return { 0, r.i }
+	end
+	if r and r.s == 'stored' and r.i == '' then
+		return { 0, '' }
+	end
+	local o, err = original_of(base, e)
+	if err then
+		o = nil -- its original is gone from Redis too; the event itself must not be
+	end
+	unschedule(base, e.uid)
+	local _, id = store(base, e, bytes, redis.sha1hex(bytes), o)
+	return { 1, id }
+end
+
+local function reappend(keys, args)
+	local base, channel, id = keys[1], args[1], args[2]
+	if not is_channel(channel) then
+		return fail('DIBAO_INVALID', 'no such channel')
+	end
+	local found = redis.call('XRANGE', base .. channel, id, id)
+	if #found == 0 then
+		return ''
+	end
+	local fields = found[1][2]
+	local new = redis.call('XADD', base .. channel, '*', unpack(fields))
+	redis.call('XDEL', base .. channel, id)
+	for i = 1, #fields, 2 do
+		if fields[i] == 'e' then
+			local e = envelope(fields[i + 1])
+			if e and redis.call('HGET', base .. 'uid:' .. e.uid, 'i') == id then
+				redis.call('HSET', base .. 'uid:' .. e.uid, 'i', new)
+			end
+		end
+	end
+	return new
+end
+
+local function raise(keys, args)
+	local key, id = keys[1] .. args[1], args[2]
+	if not is_channel(args[1]) or not split_id(id) then
+		return fail('DIBAO_INVALID', 'expected a channel and ms-seq')
+	end
+	if redis.call('EXISTS', key) == 0 then
+		redis.call('XADD', key, id, 'f', '1')
+		redis.call('XDEL', key, id)
+		return 1
+	end
+	local info = redis.call('XINFO', 'STREAM', key)
+	for i = 1, #info, 2 do
+		if info[i] == 'last-generated-id' and less_id(info[i + 1], id) then
+			redis.call('XSETID', key, id)
+			return 1
+		end
+	end
+	return 0
+end
+
+-- ---- where sessions start, hiding ----
+
+-- Per channel the id before its last n entries (exclusive start), "0-0" when it has no more.
+local function last(keys, args)
+	local n, out = tonumber(args[1]), {}
+	for c = 1, 4 do
+		local at, left, id = '+', n + 1, '0-0'
+		while left > 0 do
+			local got = redis.call('XREVRANGE', keys[1] .. CHANNELS[c], at, '-', 'COUNT', math.min(left, 500))
+			left = left - #got
+			if #got == 0 then
+				break
+			end
+			at = '(' .. got[#got][1]
+			if left == 0 then
+				id = got[#got][1]
+			end
+		end
+		out[c] = id
+	end
+	return out
+end
+
+local function hide(keys, args)
+	local base, badge, until_ms = keys[1], args[1], args[2]
+	if not is_text(badge, 1, 20) or badge:find('%W') or not tonumber(until_ms) then
+		return fail('DIBAO_INVALID', 'expected a badge and Unix ms (0: for good)')
+	end
+	redis.call('HSET', base .. 'hidden', badge, until_ms)
+	return redis.call('XADD', base .. 'public-now', '*', 'x', badge .. ' ' .. until_ms, 'f', '1')
+end
+
+local function unhide(keys, args)
+	if redis.call('HDEL', keys[1] .. 'hidden', args[1]) == 0 then
+		return ''
+	end
+	return redis.call('XADD', keys[1] .. 'public-now', '*', 'x', args[1] .. ' -1', 'f', '1')
+end
+
+local function version()
+	return VERSION
+end
+
+redis.register_function{ function_name = 'dibao_version', callback = version, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_last', callback = last, flags = { 'no-writes' } }
+redis.register_function('dibao_publish', publish)
+redis.register_function('dibao_adopt', adopt)
+redis.register_function('dibao_quarantine', quarantine)
+redis.register_function('dibao_retry', retry)
+redis.register_function('dibao_drop', drop)
+redis.register_function('dibao_release', release)
+redis.register_function('dibao_cancel', cancel)
+redis.register_function{ function_name = 'dibao_lease', callback = lease, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_renew', callback = renew, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_unlease', callback = unlease, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_cursors', callback = cursors, flags = { 'allow-oom' } }
+redis.register_function('dibao_receipt', receipt)
+redis.register_function('dibao_durable', durable)
+redis.register_function{ function_name = 'dibao_tail', callback = tail, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_trim', callback = trim, flags = { 'allow-oom' } }
+redis.register_function('dibao_epoch', epoch)
+redis.register_function('dibao_heal', heal)
+redis.register_function('dibao_reappend', reappend)
+redis.register_function('dibao_raise', raise)
+redis.register_function('dibao_hide', hide)
+redis.register_function('dibao_unhide', unhide)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of types laid flat: for each type the envelope, then the body, depth first, so that a
+ * field is a small number (a slot) and a view is an array of places. Made once from the table.
+ */
+#ifndef LIB_TYPES_H
+#define LIB_TYPES_H
+
+#include <dibao/event.h>
+
+struct flat_field {
+	const struct dibao_field_spec *spec;
+	uint8_t name_len;
+	uint8_t next;	/* slot of the next sibling, 0 at the end */
+	uint8_t child;	/* first slot inside a map, 0 if none */
+	char path[48];
+};
+
+struct flat {
+	struct flat_field fields[DIBAO_FIELDS_MAX];
+	uint8_t n;
+	uint8_t body; /* slot of the body */
+};
+
+enum { FLAT_RETRACTION = -2 };
+
+/* type: an index, DIBAO_TYPE_UNKNOWN (envelope alone) or FLAT_RETRACTION. Borrowed, for good. */
+const struct flat *types_flat(int type);
+/* Slot by dotted path, or -ENOENT. */
+int flat_find(const struct flat *f, const char *path);
+
+/* RFC 3339 to Unix ms: "2026-11-23T09:30:00+08:00", "...Z", with or without seconds and their
+ * fraction; a zone is required. 0, -EINVAL. */
+int time_from_text(const char *text, int64_t *ret_ms);
+
+/* Slots of the envelope, the same in every type: the order of the table. A test holds them to it. */
+enum {
+	SLOT_V, SLOT_UID, SLOT_TYPE, SLOT_AT, SLOT_ORG, SLOT_PERSON, SLOT_BADGE, SLOT_NAME, SLOT_RANK,
+	SLOT_RANK_CODE, SLOT_RANK_NAME, SLOT_UNIT, SLOT_POST, SLOT_ISSUER, SLOT_REF, SLOT_PRIVATE,
+	SLOT_URGENT, SLOT_RECORD, SLOT_NOT_BEFORE, SLOT_EXPIRES, SLOT_RETRACTS, SLOT_CORRECTS,
+	SLOT_FOLLOWS, SLOT_TRACE, SLOT_EXT, SLOT_BODY,
+};
+
+#endif
