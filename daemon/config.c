@@ -286,6 +286,16 @@ __attribute__((format(printf, 2, 3))) static void fault(struct parse *p, const c
 
 /* ---- one option ---- */
 
+static bool has_control_characters(const char *s)
+{
+	for (; *s; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int set_text(struct parse *p, const struct option *o, const char *value)
 {
 	char *copy;
@@ -294,6 +304,12 @@ static int set_text(struct parse *p, const struct option *o, const char *value)
 	if (len < o->min || len > o->max) {
 		fault(p, "%s: expected %llu to %llu bytes, got %zu", o->name,
 		      (unsigned long long)o->min, (unsigned long long)o->max, len);
+		return -EINVAL;
+	}
+	/* It could not be written back as it is read. */
+	if (value[0] == ';' || has_control_characters(value)) {
+		fault(p, "%s: expected text without control characters that does not start with ;",
+		      o->name);
 		return -EINVAL;
 	}
 	if (o->choices && !is_choice(o->choices, value)) {
@@ -323,8 +339,12 @@ static int set_endpoints(struct parse *p, const struct option *o, const char *va
 	struct config *c = p->config;
 
 	clear_endpoints(c);
-	for (const char *at = value + strspn(value, " ,\t"); *at; at += strspn(at, " ,\t")) {
-		size_t len = strcspn(at, " ,\t");
+	if (has_control_characters(value)) {
+		fault(p, "%s: expected text without control characters", o->name);
+		return -EINVAL;
+	}
+	for (const char *at = value + strspn(value, " ,"); *at; at += strspn(at, " ,")) {
+		size_t len = strcspn(at, " ,");
 		bool known = (len > 6 && memcmp(at, "tcp://", 6) == 0) ||
 			     (len > 6 && memcmp(at, "ipc://", 6) == 0);
 
@@ -411,8 +431,8 @@ static char *next_line(char *buf, int size, void *userdata)
 	}
 	p->line++;
 	len = strlen(buf);
-	if (len > 0 && buf[len - 1] != '\n' && !feof(p->file)) {
-		/* A NUL byte ends here too: what follows it can't be told from another line. */
+	if (len == 0 || (buf[len - 1] != '\n' && !feof(p->file))) {
+		/* Also a line with a NUL byte: what follows it can't be told from another line. */
 		fault(p, "expected lines of at most %d bytes of text; the rest is not read",
 		      size - 3);
 		p->error = -E2BIG;
