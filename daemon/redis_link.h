@@ -12,6 +12,9 @@
  * oldest one open, and anew with each piece of a reply. READONLY, LOADING and
  * MASTERDOWN replies are handed on and end the connection: its role changed.
  * Callbacks may do anything, redis_link_free() included.
+ *
+ * The program must ignore SIGPIPE: hiredis write()s to a socket that Redis may
+ * have closed.
  */
 #ifndef DAEMON_REDIS_LINK_H
 #define DAEMON_REDIS_LINK_H

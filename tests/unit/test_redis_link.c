@@ -460,6 +460,7 @@ static void an_address_must_be_a_path_or_an_ip_and_a_port(void **state)
 
 int main(void)
 {
+	signal(SIGPIPE, SIG_IGN); /* as dibaod does */
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_link_comes_up_knowing_run_id_and_role),
