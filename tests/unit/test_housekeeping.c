@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Housekeeping and the check of Redis, against a real one. */
+#include "../../daemon/housekeeping.h"
+#include "../../daemon/log.h"
+#include "../../daemon/redis_check.h"
+#include "../../lib/queue.h"
+#include "redis_server.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { DEADLINE_MS = 20000 };
+
+#define BUREAU "3205"
+#define BASE   "dibao:{3205}:"
+#define DAY    UINT64_C(86400000)
+
+struct fixture {
+	sd_event *event;
+	struct redis_server server;
+	struct redis_link *link;
+	struct housekeeping *keeper;
+	struct config *config;
+	redisContext *c;
+	int n_checks;
+	struct redis_check_result check;
+};
+
+static int64_t now_ms(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+#define wait_until(f, condition)                                                                   \
+	do {                                                                                       \
+		int64_t end_ = now_ms(CLOCK_MONOTONIC) + DEADLINE_MS;                              \
+		while (!(condition)) {                                                             \
+			if (now_ms(CLOCK_MONOTONIC) > end_) {                                      \
+				fail_msg("waited in vain for: %s", #condition);                    \
+			}                                                                          \
+			assert_true(sd_event_run((f)->event, 20 * 1000) >= 0);                     \
+		}                                                                                  \
+	} while (0)
+
+static void start_with(struct fixture *f, const char *const *extra)
+{
+	struct redis_link_options opt = {
+		.event = f->event,
+		.name = "main",
+		.address = f->server.address,
+		.connect_timeout_ms = 2000,
+		.command_timeout_ms = 5000,
+	};
+
+	redis_server_start(&f->server, extra);
+	f->c = redisConnectUnix(f->server.socket);
+	assert_non_null(f->c);
+	assert_int_equal(redis_link_new(&f->link, &opt), 0);
+	wait_until(f, redis_link_is_up(f->link));
+}
+
+static void load_functions(struct fixture *f)
+{
+	struct dibao_error err;
+
+	if (queue_setup(f->c, BUREAU, &err) < 0) {
+		fail_msg("setup: %s", err.reason);
+	}
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	struct housekeeping_options opt = {.bureau = BUREAU};
+
+	assert_non_null(f);
+	log_open("test");
+	assert_int_equal(log_set_level("err"), 0);
+	assert_true(sd_event_new(&f->event) >= 0);
+	assert_int_equal(config_load(&f->config, NULL, NULL), 0);
+	redis_server_init(&f->server);
+	start_with(f, NULL);
+	load_functions(f);
+	opt.event = f->event;
+	opt.link = f->link;
+	opt.config = f->config;
+	assert_int_equal(housekeeping_new(&f->keeper, &opt), 0);
+	*state = f;
+	return 0;
+}
+
+/* Redis is started by the test itself, with options. */
+static int set_up_bare(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	assert_non_null(f);
+	log_open("test");
+	assert_true(sd_event_new(&f->event) >= 0);
+	redis_server_init(&f->server);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	housekeeping_free(f->keeper);
+	redis_link_free(f->link);
+	redisFree(f->c);
+	config_free(f->config);
+	redis_server_done(&f->server);
+	sd_event_unref(f->event);
+	free(f);
+	return 0;
+}
+
+/* The integer that a command replies, or the length of its text or array. */
+static long long run(struct fixture *f, const char *fmt, ...)
+{
+	redisReply *r;
+	long long n;
+	va_list ap;
+
+	va_start(ap, fmt);
+	r = redisvCommand(f->c, fmt, ap);
+	va_end(ap);
+	assert_non_null(r);
+	if (r->type == REDIS_REPLY_ERROR) {
+		fail_msg("redis: %s", r->str);
+	}
+	n = r->type == REDIS_REPLY_INTEGER ? r->integer
+	    : r->type == REDIS_REPLY_ARRAY ? (long long)r->elements
+					   : (long long)r->len;
+	freeReplyObject(r);
+	return n;
+}
+
+static void publish(struct fixture *f, const char *uid, int64_t not_before)
+{
+	char json[1024], when[64] = "";
+	struct dibao_error err;
+	uint8_t *bytes;
+	size_t len;
+
+	if (not_before > 0) {
+		(void)snprintf(when, sizeof when, ",\"not_before\":%lld", (long long)not_before);
+	}
+	(void)snprintf(
+		json, sizeof json,
+		"{\"v\":1,\"uid\":\"%s\",\"type\":\"award\",\"at\":1,\"org\":\"320508000000\","
+		"\"person\":{\"badge\":\"1\",\"name\":\"x\"},\"issuer\":\"i\"%s,\"body\":"
+		"{\"kind\":{\"code\":\"1\",\"name\":\"x\"},\"state\":\"final\"}}",
+		uid, when);
+	if (dibao_event_from_json(json, strlen(json), 1, &bytes, &len, &err) < 0) {
+		fail_msg("%s: %s", err.field, err.reason);
+	}
+	run(f, "FCALL dibao_publish 1 " BASE " %b", bytes, len);
+	free(bytes);
+}
+
+static void start(struct fixture *f, const struct entry_id *tail)
+{
+	static const struct entry_id zero[DIBAO_CHANNEL_COUNT];
+
+	housekeeping_start(f->keeper, tail ? tail : zero);
+}
+
+static const struct housekeeping_counters *counters(struct fixture *f)
+{
+	return housekeeping_counters(f->keeper);
+}
+
+static void scheduled_events_are_released_when_due_and_not_before(void **state)
+{
+	struct fixture *f = *state;
+	int64_t due = now_ms(CLOCK_REALTIME) + 1500;
+	char uid[16];
+
+	publish(f, "far", due + 3600000);
+	for (int i = 0; i < 1200; i++) { /* more than one step */
+		(void)snprintf(uid, sizeof uid, "u%d", i);
+		publish(f, uid, due);
+	}
+	start(f, NULL);
+	while (now_ms(CLOCK_REALTIME) < due - 50) {
+		assert_int_equal(run(f, "XLEN " BASE "public"), 0);
+		assert_true(sd_event_run(f->event, 20 * 1000) >= 0);
+	}
+	wait_until(f, counters(f)->n_released == 1200);
+	assert_int_equal(run(f, "XLEN " BASE "public"), 1200);
+	wait_until(f, counters(f)->next_due_ms == due + 3600000);
+}
+
+static void the_tails_place_is_stored_within_its_second_and_never_goes_back(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, NULL);
+	housekeeping_tail(f->keeper, DIBAO_CHANNEL_PRIVATE, (struct entry_id){5, 1});
+	housekeeping_tail(f->keeper, DIBAO_CHANNEL_PRIVATE, (struct entry_id){4, 9});
+	wait_until(f, run(f, "HGET " BASE "tail private") == (long long)strlen("5-1"));
+	housekeeping_tail(f->keeper, DIBAO_CHANNEL_PRIVATE, (struct entry_id){1234, 1});
+	housekeeping_flush(f->keeper);
+	wait_until(f, run(f, "HGET " BASE "tail private") == (long long)strlen("1234-1"));
+}
+
+static void add_old(struct fixture *f, const char *channel, uint64_t age_ms, int n)
+{
+	for (int i = 0; i < n; i++) {
+		run(f, "XADD " BASE "%s %llu-%d w x f 1", channel,
+		    (unsigned long long)now_ms(CLOCK_REALTIME) - age_ms, i + 1);
+	}
+}
+
+static void old_entries_are_trimmed_by_their_channels_age_in_steps(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){(uint64_t)now_ms(CLOCK_REALTIME), 0};
+	}
+	add_old(f, "private", 91 * DAY, 2500);
+	add_old(f, "private", 89 * DAY, 10);
+	add_old(f, "public", 401 * DAY, 10);
+	add_old(f, "public", 91 * DAY, 10);
+	start(f, tail);
+	wait_until(f, counters(f)->n_trimmed == 2510);
+	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
+	assert_int_equal(run(f, "XLEN " BASE "public"), 10);
+}
+
+static void a_registered_name_that_is_behind_keeps_its_entries_within_its_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	unsigned long long now = (unsigned long long)now_ms(CLOCK_REALTIME);
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){now, 0};
+	}
+	add_old(f, "private", 200 * DAY, 10); /* beyond the limit */
+	add_old(f, "private", 95 * DAY, 10);  /* held */
+	add_old(f, "private", 92 * DAY, 10);  /* held too: comes after */
+	run(f, "FCALL dibao_durable 1 " BASE " set board %llu", (unsigned long long)(14 * DAY));
+	run(f, "HSET " BASE "cursors board %s", "1 0-0 0-0 0-0 0-0");
+	run(f, "HSET " BASE "cursors stranger %s", "1 0-0 0-0 0-0 0-0"); /* not registered */
+	start(f, tail);
+	wait_until(f, counters(f)->n_trimmed == 10);
+	assert_int_equal(run(f, "XLEN " BASE "private"), 20);
+}
+
+static void nothing_is_trimmed_that_no_daemon_has_read(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT] = {0};
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){(uint64_t)now_ms(CLOCK_REALTIME), 0};
+	}
+	tail[DIBAO_CHANNEL_PRIVATE] = (struct entry_id){1, 0};
+	add_old(f, "private", 200 * DAY, 10);
+	add_old(f, "private-now", 200 * DAY, 10);
+	start(f, tail);
+	wait_until(f, counters(f)->n_trimmed == 10); /* private-now comes after private */
+	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
+}
+
+static void an_id_from_the_future_is_alarmed_and_stops_trimming(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT] = {0};
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){(uint64_t)now_ms(CLOCK_REALTIME) + 60000, 0};
+	}
+	add_old(f, "private", 200 * DAY, 10);
+	start(f, tail);
+	wait_until(f, counters(f)->clock.faults == CLOCK_FAULT_AHEAD);
+	for (int64_t end = now_ms(CLOCK_MONOTONIC) + 2500; now_ms(CLOCK_MONOTONIC) < end;) {
+		assert_true(sd_event_run(f->event, 20 * 1000) >= 0);
+	}
+	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
+}
+
+static void keeping_house_may_end_with_everything_on_its_way(void **state)
+{
+	struct fixture *f = *state;
+
+	publish(f, "far", now_ms(CLOCK_REALTIME) + 3600000);
+	start(f, NULL);
+	housekeeping_tail(f->keeper, DIBAO_CHANNEL_PRIVATE, (struct entry_id){5, 1});
+	housekeeping_flush(f->keeper);
+	f->keeper = housekeeping_free(f->keeper);
+	for (int i = 0; i < 5; i++) {
+		assert_true(sd_event_run(f->event, 10 * 1000) >= 0);
+	}
+}
+
+/* ---- the check ---- */
+
+static void on_check(const struct redis_check_result *result, void *userdata)
+{
+	struct fixture *f = userdata;
+
+	f->n_checks++;
+	f->check = *result;
+}
+
+static const struct redis_check_result *check(struct fixture *f, uint64_t cap_bytes)
+{
+	f->n_checks = 0;
+	assert_int_equal(redis_check(f->link, BUREAU, cap_bytes, on_check, f), 0);
+	wait_until(f, f->n_checks == 1);
+	return &f->check;
+}
+
+static void a_safe_redis_passes_without_a_word(void **state)
+{
+	struct fixture *f = *state;
+	const char *const extra[] = {"--appendfsync", "always", NULL};
+
+	start_with(f, extra);
+	load_functions(f);
+	assert_true(check(f, 0)->ok);
+	assert_int_equal(f->check.found, 0);
+	assert_string_equal(f->check.text, "");
+}
+
+static void without_fsync_always_it_warns_and_passes(void **state)
+{
+	struct fixture *f = *state;
+
+	start_with(f, NULL);
+	load_functions(f);
+	assert_true(check(f, 0)->ok);
+	assert_int_equal(f->check.found, REDIS_WARN_FSYNC);
+	assert_non_null(strstr(f->check.text, "appendfsync is everysec"));
+}
+
+static void each_fault_is_found_with_the_command_that_cures_it(void **state)
+{
+	struct fixture *f = *state;
+	const char *const extra[] = {"--maxmemory-policy", "allkeys-lru", "--maxmemory", "100mb",
+				     NULL};
+
+	start_with(f, extra);
+	run(f, "CONFIG SET appendonly no");
+	assert_false(check(f, 70 * 1024 * 1024)->ok);
+	assert_int_equal(f->check.found & REDIS_FAULTS, REDIS_FAULT_AOF | REDIS_FAULT_EVICTION |
+								REDIS_FAULT_FUNCTIONS |
+								REDIS_FAULT_CAP);
+	assert_non_null(strstr(f->check.text, "redis-cli CONFIG SET appendonly yes"));
+	assert_non_null(strstr(f->check.text, "redis-cli CONFIG SET maxmemory-policy noeviction"));
+	assert_non_null(strstr(f->check.text, "dibaoctl setup"));
+	assert_non_null(strstr(f->check.text, "cap_bytes is 73400320"));
+	run(f, "CONFIG SET appendonly yes");
+	run(f, "CONFIG SET maxmemory-policy noeviction");
+	load_functions(f);
+	assert_true(check(f, 60 * 1024 * 1024)->ok);
+	assert_int_equal(check(f, 0)->cap_bytes, 62914560);
+}
+
+static void other_functions_are_not_taken_for_ours(void **state)
+{
+	struct fixture *f = *state;
+
+	start_with(f, NULL);
+	run(f, "FUNCTION LOAD %s",
+	    "#!lua name=dibao\nredis.register_function{function_name='dibao_version',"
+	    "callback=function() return '99 abc' end, flags={'no-writes'}}");
+	assert_false(check(f, 0)->ok);
+	assert_int_equal(f->check.found & REDIS_FAULTS, REDIS_FAULT_FUNCTIONS);
+	assert_non_null(strstr(f->check.text, "another version (99 abc"));
+}
+
+static void a_replica_is_refused_by_its_role(void **state)
+{
+	struct fixture *f = *state;
+
+	start_with(f, NULL);
+	load_functions(f);
+	run(f, "REPLICAOF 127.0.0.1 1");
+	f->link = redis_link_free(f->link);
+	redisFree(f->c);
+	f->c = NULL;
+	{
+		struct redis_link_options opt = {.event = f->event,
+						 .name = "main",
+						 .address = f->server.address,
+						 .connect_timeout_ms = 2000,
+						 .command_timeout_ms = 5000};
+
+		assert_int_equal(redis_link_new(&f->link, &opt), 0);
+	}
+	wait_until(f, redis_link_is_up(f->link));
+	assert_false(check(f, 0)->ok);
+	assert_true(f->check.found & REDIS_FAULT_ROLE);
+	assert_non_null(strstr(f->check.text, "this Redis is a slave"));
+}
+
+static void a_link_lost_during_the_check_is_an_answer_too(void **state)
+{
+	struct fixture *f = *state;
+
+	start_with(f, NULL);
+	load_functions(f);
+	assert_int_equal(redis_check(f->link, BUREAU, 0, on_check, f), 0);
+	f->link = redis_link_free(f->link);
+	assert_int_equal(f->n_checks, 1);
+	assert_false(f->check.ok);
+	assert_true(f->check.found & REDIS_FAULT_UNKNOWN);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN); /* as dibaod does */
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define BARE(name) cmocka_unit_test_setup_teardown(name, set_up_bare, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(scheduled_events_are_released_when_due_and_not_before),
+		TEST(the_tails_place_is_stored_within_its_second_and_never_goes_back),
+		TEST(old_entries_are_trimmed_by_their_channels_age_in_steps),
+		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),
+		TEST(nothing_is_trimmed_that_no_daemon_has_read),
+		TEST(an_id_from_the_future_is_alarmed_and_stops_trimming),
+		TEST(keeping_house_may_end_with_everything_on_its_way),
+		BARE(a_safe_redis_passes_without_a_word),
+		BARE(without_fsync_always_it_warns_and_passes),
+		BARE(each_fault_is_found_with_the_command_that_cures_it),
+		BARE(other_functions_are_not_taken_for_ours),
+		BARE(a_replica_is_refused_by_its_role),
+		BARE(a_link_lost_during_the_check_is_an_answer_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
