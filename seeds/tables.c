@@ -84,6 +84,7 @@ static int load_orgs(struct tables *t)
 {
 	const struct tsv *s = &t->orgs_tsv;
 	int c[5], r = COLUMNS(s, c, "code", "name", "short", "kind", "parent");
+	unsigned districts = 0;
 
 	if (r || (r = unique(s, c[0])))
 		return r;
@@ -108,6 +109,10 @@ static int load_orgs(struct tables *t)
 		if (o->parent >= t->n_orgs && i)
 			return tsv_fault(s, i, "parent that no earlier line has");
 		o->branch = o->parent ? t->orgs[o->parent].branch : i;
+		if (!strcmp(o->kind, "district"))
+			o->district = ++districts;
+		else
+			o->district = t->orgs[o->branch].district;
 		t->n_orgs++;
 
 		memcpy(prefix, o->code, 6);

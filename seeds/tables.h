@@ -22,6 +22,7 @@ struct org {
 	const char *units; /* blank-separated */
 	size_t parent;	   /* index; the bureau's is its own */
 	size_t branch;	   /* index of the ancestor right below the bureau */
+	unsigned district; /* 1, 2, ... in the table's order; 0 = directly under the bureau */
 	unsigned share;	   /* of the roster */
 };
 

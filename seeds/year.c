@@ -114,7 +114,7 @@ static unsigned long scaled(const struct year *y, int figure)
 
 /* ---- promotions ---- */
 
-/* Everyone whose grade changes on that day; one document per branch. */
+/* Everyone whose grade changes on that day; one document per district. */
 static void add_promotions(struct year *y, unsigned which, unsigned long *number)
 {
 	struct maker *m = y->m;
@@ -141,9 +141,8 @@ static void add_promotions(struct year *y, unsigned which, unsigned long *number
 			continue;
 		make_uid(uid, y, "promotion", ++*number, "-notice");
 		make_uid(final_uid, y, "promotion", *number, "");
-		events_ref(notice_ref, "辅公示", m->year,
-			   which * 100 + (unsigned)p.org->branch + 1);
-		events_ref(final_ref, "辅", m->year, which * 100 + (unsigned)p.org->branch + 1);
+		events_ref(notice_ref, "辅公示", m->year, which * 50 + p.org->district + 1);
+		events_ref(final_ref, "辅", m->year, which * 50 + p.org->district + 1);
 		final.is_private =
 			random_permille(&m->random, (unsigned)m->tables->figures.private_permille);
 		if (final.is_private)

@@ -1,0 +1,169 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# seeds/run.sh: the whole of dibao at work, on a private Redis (make run).
+#
+# Starts Redis on a unix socket, dibaod, a publisher of seed events and a
+# subscriber that prints them as they arrive; says what runs where; and goes on
+# until Ctrl-C, SIGTERM or the terminal's hang-up. All data is new each time and
+# lies in build/run/, logs too; nothing outside build/ is touched. One run per
+# build directory.
+#
+# Everything started here is known by its pid and ended by it, subscriber first,
+# Redis last, so that cursors and events reach the disk. Each runs in a session
+# of its own, lest Ctrl-C hit all at once and out of order; should this script
+# itself be killed, the kernel sends them SIGTERM (setpriv --pdeathsig).
+#
+# BUILD      build directory, absolute (make gives it)
+# INTERVAL   seconds between two seed events (3)
+# SEED       seed number (1)
+#
+# Exit status: 0 ended by you; 1 something did not start, or ended by itself.
+
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+cd "$root" || exit 1
+BUILD=${BUILD:-$root/build}
+run=$BUILD/run
+# A unix socket's path holds 107 bytes; one relative to here may fit where the whole does not.
+[ ${#run} -gt 80 ] && run=${run#"$root"/}
+bin=${BUILD#"$root"/}/bin
+conf=$run/dibaod.conf
+bureau=3205
+
+names=()
+pids=()
+
+say() { printf '%s\n' "$*"; }
+
+# start NAME COMMAND...: in the background, its output in NAME.log (of `tail`: here).
+start()
+{
+	local name=$1 log=$run/$1.log
+	shift
+	if [ "$name" = tail ]; then
+		setsid setpriv --pdeathsig TERM "$@" </dev/null 2>"$log" 9>&- &
+	elif [ "$name" = publisher ]; then
+		setsid setpriv --pdeathsig TERM "$@" <"$run/events" >"$log" 2>&1 9>&- &
+	elif [ "$name" = seed ]; then
+		setsid setpriv --pdeathsig TERM "$@" </dev/null >"$run/events" 2>"$log" 9>&- &
+	else
+		setsid setpriv --pdeathsig TERM "$@" </dev/null >"$log" 2>&1 9>&- &
+	fi
+	names+=("$name")
+	pids+=($!)
+}
+
+# Ends what was started, last first. Nobody is waited for longer than 8 s (dibaod's drain is
+# bounded by 5); who is still there then is killed.
+end()
+{
+	local status=$? i tries
+	trap '' INT TERM HUP
+	trap - EXIT
+	for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+		kill -TERM "${pids[i]}" 2>/dev/null || continue
+		for ((tries = 0; tries < 160; tries++)); do
+			kill -0 "${pids[i]}" 2>/dev/null || break
+			sleep 0.05
+		done
+		kill -KILL "${pids[i]}" 2>/dev/null
+	done
+	wait 2>/dev/null
+	exit $status
+}
+
+fail()
+{
+	say "make run: $1" >&2
+	[ $# -gt 1 ] && [ -s "$run/$2.log" ] && tail -n 15 "$run/$2.log" >&2
+	exit 1
+}
+
+# until_true NAME SECONDS COMMAND...: waits for the command to succeed while NAME, the one
+# started last, is alive.
+until_true()
+{
+	local name=$1 tries=$(($2 * 20))
+	shift 2
+	while ! "$@" >/dev/null 2>&1; do
+		kill -0 "${pids[-1]}" 2>/dev/null || fail "$name ended at its start" "$name"
+		((tries--)) || fail "$name did not get ready" "$name"
+		sleep 0.05
+	done
+}
+
+free_port()
+{
+	local port
+	for ((port = 7320; port < 7420; port++)); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	echo "$port"
+}
+
+mkdir -p "$BUILD" || exit 1
+exec 9>"$BUILD/run.lock"
+flock -n 9 || { say "make run: it runs already, in $run" >&2; exit 1; }
+for tool in redis-server redis-cli setsid setpriv "$bin/dibaod" "$bin/dibaoctl" "$bin/dibao-seed"; do
+	command -v "$tool" >/dev/null || { say "make run: $tool is missing" >&2; exit 1; }
+done
+rm -rf "$run" && mkdir -m 700 "$run" && mkfifo -m 600 "$run/events" || exit 1
+trap end EXIT
+trap 'exit 0' INT TERM HUP
+
+cat >"$run/redis.conf" <<CONF
+port 0
+unixsocket $run/redis.sock
+unixsocketperm 700
+dir $run
+appendonly yes
+appendfsync always
+save ""
+maxmemory-policy noeviction
+CONF
+endpoint=tcp://127.0.0.1:$(free_port)
+cat >"$conf" <<CONF
+[dibao]
+bureau = $bureau
+endpoints = $endpoint
+control = $run/control
+
+[redis]
+redis = unix:$run/redis.sock
+CONF
+ctl="$bin/dibaoctl -c ${conf#"$root"/}"
+
+start redis redis-server "$run/redis.conf"
+until_true redis 5 redis-cli -s "$run/redis.sock" ping
+$ctl setup >"$run/setup.log" 2>&1 || fail "dibaoctl setup failed" setup
+start dibaod "$bin/dibaod" -c "$conf"
+until_true dibaod 5 test -S "$run/control"
+start tail $ctl tail
+
+cat <<TEXT
+
+dibao runs, with the events of a bureau marked as a demonstration (演示数据):
+  Redis       $run/redis.sock
+  dibaod      $endpoint, control $run/control
+  subscriber  prints below what arrives, an event about every ${INTERVAL:-3} s
+  all files   $run (logs: *.log)
+
+Try in another terminal, from $root:
+  $ctl status
+  $ctl tail --last 5
+  $ctl clients
+Ctrl-C ends all of it.
+
+TEXT
+
+start publisher $ctl publish
+start seed "$bin/dibao-seed" stream --seed "${SEED:-1}" --interval "${INTERVAL:-3}" --start-now
+
+# Nobody here ends by itself: if one does, that is a failure and all end.
+wait -n -p ended
+for i in "${!pids[@]}"; do
+	[ "${pids[i]}" = "${ended:-}" ] && fail "${names[i]} ended by itself" "${names[i]}"
+done
+fail "something ended by itself"
