@@ -21,7 +21,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-enum { DRAIN_STEP_USEC = 20000, FLUSH_MS = 1000, LINGER_MS = 300 };
+enum { RECHECK_USEC = 2000000, DRAIN_STEP_USEC = 20000, FLUSH_MS = 1000, LINGER_MS = 300 };
 
 static void advance(struct server *s);
 
@@ -62,6 +62,7 @@ static void on_entries(struct reader *r, enum dibao_channel c, const struct entr
 		sd_event_exit(s->event, EX_OSERR);
 		return;
 	}
+	housekeeping_tail(s->housekeeping, c, upto);
 	if (!n)
 		return;
 	note_withdrawals(s, entries, n);
@@ -116,6 +117,8 @@ static void start_tail(struct server *s)
 		log_text(LOG_WARNING, "tail does not start: %s, trying again when Redis is back",
 			 strerror(-r));
 	s->reading = r >= 0;
+	if (s->reading)
+		housekeeping_start(s->housekeeping, at);
 }
 
 static int bind_all(struct server *s)
@@ -150,7 +153,6 @@ static void serve(struct server *s)
 	}
 	s->serving = true;
 	sessions_accept(s->sessions, true);
-	housekeeping_start(s->housekeeping);
 	log_event(LOG_NOTICE, LOG_ID_STARTED, "serving");
 	sd_notify(0, "READY=1\nSTATUS=serving");
 }
@@ -202,27 +204,48 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 	start_tail(s);
 }
 
-static void on_checked(int err, const char *text, void *userdata)
+static void log_findings(int level, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		char line[REDIS_CHECK_TEXT_MAX];
+
+		snprintf(line, sizeof line, "%.*s", (int)n, text);
+		log_event(level, LOG_ID_REDIS_UNSAFE, line);
+		text += n + (text[n] == '\n');
+	}
+}
+
+static void on_checked(const struct redis_check_result *r, void *userdata)
 {
 	struct server *s = userdata;
+	unsigned faults = r->found & REDIS_FAULTS;
 
 	s->busy = false;
-	if (err == 0 || (err == -EPERM && s->unsafe_redis)) {
-		if (err)
-			log_event(LOG_WARNING, LOG_ID_REDIS_UNSAFE, text);
+	if (s->unsafe_redis)
+		faults &= ~(unsigned)REDIS_FAULTS_UNSAFE;
+	log_findings(faults ? LOG_ERR : LOG_WARNING, r->text);
+	if (!faults) {
+		housekeeping_set_cap(s->housekeeping, r->cap_bytes);
 		s->checked = true;
 		advance(s);
-		return;
-	}
-	if (err != -EPERM && err != -ENOSYS && err != -ESTALE) {
-		log_text(LOG_WARNING, "Redis cannot be checked: %s", text);
-		return; /* the link is going down; its return tries again */
-	}
-	log_event(LOG_ERR, LOG_ID_REDIS_UNSAFE, text);
-	if (!s->serving) {
+	} else if (!s->serving && !(faults & (REDIS_FAULT_ROLE | REDIS_FAULT_UNKNOWN))) {
 		s->exit_code = EX_CONFIG;
 		sd_event_exit(s->event, EX_CONFIG);
+	} else {
+		/* What may cure itself, or what came up while we serve: sessions stay, nothing is
+		 * read until Redis is safe again. */
+		sd_event_source_set_time_relative(s->recheck, RECHECK_USEC);
+		sd_event_source_set_enabled(s->recheck, SD_EVENT_ONESHOT);
 	}
+}
+
+static int on_recheck(sd_event_source *src, uint64_t usec, void *userdata)
+{
+	(void)src;
+	(void)usec;
+	advance(userdata);
+	return 0;
 }
 
 /* The next step on the way to reading, whichever that is. Called whenever something changed. */
@@ -241,7 +264,7 @@ static void advance(struct server *s)
 	if (s->busy || s->reading || s->draining || !all_up(s))
 		return;
 	if (!s->checked) {
-		s->busy = redis_check(s->main, s->config, on_checked, s) == 0;
+		s->busy = redis_check(s->main, s->config->bureau, s->config->cap_bytes, on_checked, s) == 0;
 	} else if (!s->loaded) {
 		s->busy = true;
 		loading_start(s, on_state_loaded);
@@ -273,8 +296,10 @@ static void on_down(struct redis_link *l, const char *why, void *userdata)
 	(void)why;
 	/* Whichever it was: look at Redis anew before reading on. */
 	s->checked = false;
-	if (s->reader && s->reading)
+	if (s->reading) {
 		reader_stop(s->reader);
+		housekeeping_stop(s->housekeeping);
+	}
 	s->reading = false;
 	(void)l;
 }
@@ -318,7 +343,11 @@ static int on_stop(sd_event_source *src, const struct signalfd_siginfo *si, void
 		   (s->config->drain_ms + FLUSH_MS + 1000) * 1000ull);
 	s->draining = true;
 	s->drain_until_usec = boottime_usec() + s->config->drain_ms * 1000ull;
-	reader_stop(s->reader);
+	if (s->reading) {
+		reader_stop(s->reader);
+		housekeeping_flush(s->housekeeping);
+		housekeeping_stop(s->housekeeping);
+	}
 	s->reading = false;
 	sessions_drain_begin(s->sessions);
 	if (sd_event_add_time_relative(s->event, &s->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain,
@@ -511,7 +540,11 @@ static int make_parts(struct server *s)
 								   .fanout = s->fanout });
 	if (r < 0)
 		return r;
-	return make_housekeeping(s);
+	return housekeeping_new(&s->housekeeping,
+				&(struct housekeeping_options){ .event = s->event,
+								.link = s->main,
+								.bureau = c->bureau,
+								.config = c });
 }
 
 int server_new(struct server **ret, const struct server_options *opt)
@@ -552,6 +585,11 @@ int server_new(struct server **ret, const struct server_options *opt)
 	if (r >= 0)
 		r = sd_event_add_signal(s->event, &s->sighup, SIGHUP, on_hup, s);
 	if (r >= 0)
+		r = sd_event_add_time_relative(s->event, &s->recheck, CLOCK_MONOTONIC, RECHECK_USEC, 0,
+					       on_recheck, s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->recheck, SD_EVENT_OFF);
+	if (r >= 0)
 		r = make_parts(s);
 	if (r < 0) {
 		server_free(s);
@@ -590,6 +628,7 @@ struct server *server_free(struct server *s)
 	history_free(s->history);
 	reader_free(s->reader);
 	withdrawn_done(&s->withdrawn);
+	sd_event_source_disable_unref(s->recheck);
 	sd_event_source_disable_unref(s->drain_timer);
 	sd_event_source_disable_unref(s->sighup);
 	sd_event_source_disable_unref(s->sigint);

@@ -17,7 +17,7 @@ struct server {
 	const char *config_path; /* borrowed */
 	bool unsafe_redis;
 	sd_event *event;
-	sd_event_source *sigterm, *sigint, *sighup, *drain_timer;
+	sd_event_source *sigterm, *sigint, *sighup, *drain_timer, *recheck;
 	struct redis_link *main, *tail, *range;
 	struct reader *reader;
 	struct withdrawn withdrawn;
