@@ -93,7 +93,6 @@ int router_new(struct router **ret, const struct router_options *opt)
 		{ ZMQ_ROUTER_MANDATORY, 1 },
 		{ ZMQ_SNDHWM, SEND_HWM },
 		{ ZMQ_RCVHWM, RECEIVE_HWM },
-		{ ZMQ_MAXMSGSIZE, WIRE_MESSAGE_MAX },
 		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
 		{ ZMQ_HEARTBEAT_IVL, ZMTP_BEAT_MS },
 		{ ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS },
@@ -102,6 +101,7 @@ int router_new(struct router **ret, const struct router_options *opt)
 		{ ZMQ_BACKLOG, BACKLOG },
 		{ ZMQ_LINGER, 0 },
 	};
+	const int64_t longest = WIRE_MESSAGE_MAX; /* the one option of 64 bits */
 	struct router *r = calloc(1, sizeof *r);
 	int e;
 
@@ -119,6 +119,8 @@ int router_new(struct router **ret, const struct router_options *opt)
 	e = r->socket ? 0 : -zmq_errno();
 	for (size_t i = 0; e == 0 && i < sizeof options / sizeof options[0]; i++)
 		e = set(r->socket, options[i].option, options[i].value);
+	if (e == 0 && zmq_setsockopt(r->socket, ZMQ_MAXMSGSIZE, &longest, sizeof longest) < 0)
+		e = -zmq_errno();
 	if (e == 0)
 		e = zmq_source_new(&r->source, opt->event, r->socket, on_readable, r);
 	if (e < 0) {

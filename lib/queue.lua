@@ -35,12 +35,95 @@ local function is_text(v, least, most)
 	return type(v) == 'string' and #v >= least and #v <= most
 end
 
+-- Redis' own decoder (cmsgpack) knows no binary, which `trace` is. So what it refuses is read here:
+-- value and next index of the value at b[i], or an error. Counts need no check of their own: each
+-- element takes a byte, and reading past the end is an error.
+local function number(b, i, n)
+	local v = 0
+	for k = i, i + n - 1 do
+		v = v * 256 + b:byte(k)
+	end
+	return v
+end
+
+local function read(b, i, depth)
+	if depth == 0 then
+		error('nested too deep')
+	end
+	local t = b:byte(i)
+	local function text(at, n)
+		if at + n - 1 > #b then
+			error('truncated')
+		end
+		return b:sub(at, at + n - 1), at + n
+	end
+	local function list(at, n, keyed)
+		local out = {}
+		for k = 1, n do
+			local key, v = k, nil
+			if keyed then
+				key, at = read(b, at, depth - 1)
+			end
+			v, at = read(b, at, depth - 1)
+			if key ~= nil then
+				out[key] = v
+			end
+		end
+		return out, at
+	end
+	if t < 0x80 then
+		return t, i + 1
+	elseif t < 0x90 then
+		return list(i + 1, t - 0x80, true)
+	elseif t < 0xa0 then
+		return list(i + 1, t - 0x90, false)
+	elseif t < 0xc0 then
+		return text(i + 1, t - 0xa0)
+	elseif t >= 0xe0 then
+		return t - 256, i + 1
+	elseif t == 0xc0 then
+		return nil, i + 1
+	elseif t == 0xc2 or t == 0xc3 then
+		return t == 0xc3, i + 1
+	elseif t >= 0xc4 and t <= 0xc6 then
+		local n = 2 ^ (t - 0xc4)
+		return text(i + 1 + n, number(b, i + 1, n))
+	elseif t >= 0xc7 and t <= 0xc9 then
+		local n = 2 ^ (t - 0xc7)
+		return text(i + 2 + n, number(b, i + 1, n))
+	elseif t == 0xca or t == 0xcb then
+		return 0, i + (t == 0xca and 5 or 9)
+	elseif t >= 0xcc and t <= 0xcf then
+		local n = 2 ^ (t - 0xcc)
+		return number(b, i + 1, n), i + 1 + n
+	elseif t >= 0xd0 and t <= 0xd3 then
+		local n = 2 ^ (t - 0xd0)
+		local v = number(b, i + 1, n)
+		return v >= 2 ^ (8 * n - 1) and v - 2 ^ (8 * n) or v, i + 1 + n
+	elseif t >= 0xd4 and t <= 0xd8 then
+		return text(i + 2, 2 ^ (t - 0xd4))
+	elseif t >= 0xd9 and t <= 0xdb then
+		local n = 2 ^ (t - 0xd9)
+		return text(i + 1 + n, number(b, i + 1, n))
+	elseif t == 0xdc or t == 0xdd then
+		local n = t == 0xdc and 2 or 4
+		return list(i + 1 + n, number(b, i + 1, n), false)
+	elseif t == 0xde or t == 0xdf then
+		local n = t == 0xde and 2 or 4
+		return list(i + 1 + n, number(b, i + 1, n), true)
+	end
+	error('not msgpack')
+end
+
 -- The envelope of an event, or nil and what is wrong with it.
 local function envelope(bytes)
 	if #bytes > MAX_BYTES then
 		return nil, 'over 16384 bytes'
 	end
 	local ok, _, e = pcall(cmsgpack.unpack_one, bytes)
+	if not ok then
+		ok, e = pcall(read, bytes, 1, 10)
+	end
 	if not ok or type(e) ~= 'table' then
 		return nil, 'not a msgpack map'
 	end
