@@ -254,6 +254,22 @@ static void a_timeout_works_a_second_time(void **state)
 	assert_int_equal(f->n_nulls, 2);
 }
 
+static void an_answer_that_waited_while_we_were_stopped_is_no_timeout(void **state)
+{
+	struct fixture *f = *state;
+	struct redis_link_options opt = options(f);
+
+	redis_server_start(&f->server, NULL);
+	open_link(f, &opt);
+	assert_int_equal(command(f, 1, "PING"), 0);
+	redis_link_flush(f->link);
+	(void)nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL); /* twice the timeout */
+	wait_until(f, f->n_replies == 1);
+	assert_int_equal(command(f, 1, "PING"), 0);
+	wait_until(f, f->n_replies == 2);
+	assert_int_equal(f->n_down, 0);
+}
+
 static void a_blocking_command_brings_its_own_timeout(void **state)
 {
 	struct fixture *f = *state;
@@ -469,6 +485,7 @@ int main(void)
 		TEST(a_lost_connection_answers_what_is_open_before_on_down_and_comes_back),
 		TEST(a_server_that_stops_answering_is_left_after_the_timeout),
 		TEST(a_timeout_works_a_second_time),
+		TEST(an_answer_that_waited_while_we_were_stopped_is_no_timeout),
 		TEST(a_blocking_command_brings_its_own_timeout),
 		TEST(a_peer_that_accepts_and_stays_silent_is_tried_again),
 		TEST(a_wrong_password_never_comes_up_and_a_right_one_does),
