@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A real Redis for one test program: a directory of its own under $TMPDIR, a
+ * A real Redis for one test program: a directory of its own under /tmp, a
  * unix socket, no port; ended by its pid, directory removed.
  */
 #ifndef TESTS_UNIT_REDIS_SERVER_H
