@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -54,6 +55,7 @@ static inline void redis_server_start(struct redis_server *s, const char *const 
 	}
 	s->pid = fork();
 	if (s->pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves none behind */
 		execvp(argv[0], (char **)(uintptr_t)argv);
 		_exit(127);
 	}
