@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The subscriber as its application sees it: options, the descriptor, dispatch, acks, receipts, state.
+ * What is on the wire is link.c's (one connection, from connect to its end), what was delivered and
+ * acknowledged inflight.c's.
+ *
+ * The descriptor is an epoll one over the socket's, a timer and an event counter. ZMQ_FD is
+ * edge-triggered and any call on the socket may eat the edge; so at the end of each dispatch the
+ * socket is asked whether something is left, and if so the counter is raised: the descriptor stays
+ * readable until all is done.
+ */
+#include "subscriber_parts.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { DISPATCH_DEFAULT = 1000, ACK_USEC = 20000, ENDPOINT_MAX = 256, WATCHDOG_USEC = 10000000 };
+
+static int fail(struct dibao_error *err, int code, const char *text)
+{
+	if (err) {
+		memset(err, 0, sizeof *err);
+		err->code = code;
+		snprintf(err->reason, sizeof err->reason, "%s", text);
+	}
+	return code;
+}
+
+/* ---- options ---- */
+
+static int copy_text(char **ret, const char *text)
+{
+	if (!text)
+		return 0;
+	*ret = strdup(text);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int copy_list(char ***ret, unsigned *ret_n, const char *const *list, unsigned most,
+		     size_t longest)
+{
+	unsigned n = 0;
+
+	while (list && list[n])
+		if (strlen(list[n]) > longest || !*list[n] || ++n > most)
+			return -EINVAL;
+	*ret = calloc(n + 1, sizeof **ret);
+	if (!*ret)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		if (copy_text(&(*ret)[i], list[i]) < 0)
+			return -ENOMEM;
+	*ret_n = n;
+	return 0;
+}
+
+static int copy_options(struct dibao_subscriber *s, const struct dibao_subscriber_options *o,
+			struct dibao_error *err)
+{
+	int r;
+
+	s->opt = *o;
+	if (!o->on_delivery)
+		return fail(err, -EINVAL, "on_delivery: missing");
+	if (!o->endpoints || !o->endpoints[0])
+		return fail(err, -EINVAL, "endpoints: expected at least one");
+	if (!o->bureau || !*o->bureau || strlen(o->bureau) > 16)
+		return fail(err, -EINVAL, "bureau: expected 1 to 16 bytes");
+	if (o->durable && (!*o->durable || strlen(o->durable) > WIRE_NAME_MAX))
+		return fail(err, -EINVAL, "durable: expected 1 to 64 bytes");
+	if (o->window_bytes && (o->window_bytes < WIRE_WINDOW_MIN || o->window_bytes > WIRE_WINDOW_MAX))
+		return fail(err, -EINVAL, "window_bytes: expected 131072 to 16777216");
+	if (!!o->curve_server_key != !!o->curve_public_key ||
+	    !!o->curve_server_key != !!o->curve_secret_key)
+		return fail(err, -EINVAL, "curve keys: expected all three or none");
+	r = copy_list(&s->endpoints, &s->n_endpoints, o->endpoints, 16, ENDPOINT_MAX);
+	if (r < 0)
+		return fail(err, r, "endpoints: expected at most 16 of at most 256 bytes");
+	r = copy_list(&s->types, &s->n_types, o->types, WIRE_TYPES_MAX, 32);
+	if (r < 0)
+		return fail(err, r, "types: expected at most 32 of 1 to 32 bytes");
+	r = copy_list(&s->orgs, &s->n_orgs, o->orgs, WIRE_ORGS_MAX, DIBAO_ORG_BYTES);
+	if (r < 0)
+		return fail(err, r, "orgs: expected at most 64 codes or prefixes of 1 to 12 digits");
+	for (unsigned i = 0; i < s->n_orgs; i++)
+		if (strspn(s->orgs[i], "0123456789") != strlen(s->orgs[i]))
+			return fail(err, -EINVAL, "orgs: expected digits");
+	if (copy_text(&s->bureau, o->bureau) < 0 || copy_text(&s->durable, o->durable) < 0 ||
+	    copy_text(&s->server_key, o->curve_server_key) < 0 ||
+	    copy_text(&s->public_key, o->curve_public_key) < 0 ||
+	    copy_text(&s->secret_key, o->curve_secret_key) < 0)
+		return fail(err, -ENOMEM, "no memory");
+	s->window = o->window_bytes ? o->window_bytes : WIRE_WINDOW_DEFAULT;
+	return 0;
+}
+
+static void free_list(char **list)
+{
+	for (unsigned i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+/* ---- life ---- */
+
+static int watch(struct dibao_subscriber *s, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ctx,
+			 const struct dibao_subscriber_options *opt, struct dibao_error *err)
+{
+	struct dibao_subscriber *s = calloc(1, sizeof *s);
+	int r;
+
+	if (!s)
+		return fail(err, -ENOMEM, "no memory");
+	s->epoll_fd = s->timer_fd = s->event_fd = -1;
+	inflight_init(&s->inflight, !opt->durable);
+	randombytes_buf(s->instance, sizeof s->instance);
+	s->context = ctx;
+	s->status.state = DIBAO_STATE_CONNECTING;
+	r = copy_options(s, opt, err);
+	if (r == 0) {
+		s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+		s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+		s->event_fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC); /* there is something to do: connect */
+		if (s->epoll_fd < 0 || s->timer_fd < 0 || s->event_fd < 0 ||
+		    watch(s, s->timer_fd) < 0 || watch(s, s->event_fd) < 0)
+			r = fail(err, -errno ? -errno : -EMFILE, "no descriptors left");
+	}
+	if (r < 0) {
+		dibao_subscriber_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s)
+{
+	if (!s)
+		return NULL;
+	link_close(s, true);
+	inflight_done(&s->inflight);
+	receipts_done(s);
+	if (s->epoll_fd >= 0)
+		close(s->epoll_fd);
+	if (s->timer_fd >= 0)
+		close(s->timer_fd);
+	if (s->event_fd >= 0)
+		close(s->event_fd);
+	free_list(s->endpoints);
+	free_list(s->types);
+	free_list(s->orgs);
+	free(s->bureau);
+	free(s->durable);
+	free(s->server_key);
+	free(s->public_key);
+	if (s->secret_key)
+		sodium_memzero(s->secret_key, strlen(s->secret_key));
+	free(s->secret_key);
+	free(s);
+	return NULL;
+}
+
+/* ---- state ---- */
+
+void subscriber_set_state(struct dibao_subscriber *s, enum dibao_state state,
+			  enum dibao_reason reason, const char *text, size_t len)
+{
+	if (s->status.state == state && s->status.reason == reason)
+		return;
+	s->status.state = state;
+	s->status.reason = reason;
+	snprintf(s->status.text, sizeof s->status.text, "%.*s", (int)len, text);
+	s->status.endpoint = s->n_endpoints ? s->endpoints[s->endpoint] : "";
+	if (s->opt.on_status)
+		s->opt.on_status(s, &s->status, s->opt.userdata);
+}
+
+/* ---- deliveries ---- */
+
+/* The rest of the frame in hand. Returns the callback's value, or -EPROTO for an invalid event. */
+static int deliver(struct dibao_subscriber *s, unsigned max, unsigned *n)
+{
+	struct delivering *d = &s->now;
+
+	while (d->left && *n < max) {
+		struct dibao_event ev;
+		struct wire_item it;
+		struct dibao_delivery out;
+		int r;
+
+		d->p = wire_item_next(d->p, &it);
+		d->left--;
+		out = (struct dibao_delivery){
+			.kind = it.kind,
+			.channel = d->header.channel,
+			.bytes = it.bytes,
+			.len = it.len,
+			.withdrawn = it.flags & WIRE_ITEM_IS_WITHDRAWN,
+			.replay = d->header.flags & WIRE_DATA_REPLAY,
+			.sent_ms = (int64_t)d->header.clock_ms,
+			.ack = inflight_handle(&s->inflight, d->header.channel, d->header.number,
+					       d->item),
+		};
+		d->frame->n_delivered = ++d->item;
+		if (d->may_repeat && inflight_is_repeat(&s->inflight, d->header.channel, d->frame,
+							d->item - 1, &it)) {
+			s->status.n_repeats++;
+			if (!d->left)
+				d->frame = NULL;
+			continue;
+		}
+		if (s->opt.validate && it.kind == DIBAO_ITEM_EVENT &&
+		    dibao_event_parse(&ev, it.bytes, it.len, NULL) < 0)
+			return -EPROTO;
+		++*n;
+		s->status.n_delivered++;
+		r = s->opt.on_delivery(s, &out, s->opt.userdata);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h,
+			   zmq_msg_t *payload)
+{
+	struct in_frame *frame;
+	int r;
+
+	s->status.heartbeat_ms = (int64_t)h->clock_ms;
+	if (h->count && wire_payload_check(zmq_msg_data(payload), zmq_msg_size(payload), h->count) < 0)
+		return -EPROTO;
+	r = inflight_push(&s->inflight, h, payload, &frame);
+	if (r < 0)
+		return r;
+	if (!h->count)
+		return 0;
+	if (!(h->flags & (WIRE_DATA_MAY_REPEAT | WIRE_DATA_REPLAY)))
+		inflight_forget_old(&s->inflight, h->channel);
+	s->now = (struct delivering){
+		.header = *h,
+		.frame = frame,
+		.p = zmq_msg_data(&frame->payload),
+		.left = h->count,
+		.may_repeat = s->inflight.n_old > 0,
+	};
+	return 0;
+}
+
+/* ---- dispatch ---- */
+
+static void drain_fd(int fd)
+{
+	uint64_t n;
+
+	/* Both kinds are read whole or not at all; EAGAIN is fine. */
+	if (read(fd, &n, sizeof n) < 0)
+		return;
+}
+
+static void raise_event(struct dibao_subscriber *s)
+{
+	uint64_t one = 1;
+
+	if (write(s->event_fd, &one, sizeof one) < 0)
+		return; /* full: it is raised as it is */
+}
+
+/* Acks that are due go; sets when to look again. */
+static void flush_acks(struct dibao_subscriber *s, uint64_t now)
+{
+	if (s->status.state != DIBAO_STATE_ACTIVE || !inflight_ack_is_due(&s->inflight)) {
+		s->ack_due = 0;
+		return;
+	}
+	if (!s->ack_due)
+		s->ack_due = now + ACK_USEC;
+	if (now >= s->ack_due || s->inflight.floor_bytes >= s->granted / 2) {
+		if (link_send_ack(s, now))
+			s->ack_due = 0;
+		else
+			s->ack_due = now + ACK_USEC;
+	}
+}
+
+static void set_timer(struct dibao_subscriber *s, uint64_t now)
+{
+	uint64_t due = link_next_due(s), in;
+	struct itimerspec t = { 0 };
+
+	if (s->ack_due && s->ack_due < due)
+		due = s->ack_due;
+	if (due == s->timer_set && due > now)
+		return;
+	in = due > now ? due - now : 1;
+	if (in > WATCHDOG_USEC)
+		in = WATCHDOG_USEC;
+	t.it_value.tv_sec = (time_t)(in / 1000000);
+	t.it_value.tv_nsec = (long)(in % 1000000) * 1000;
+	timerfd_settime(s->timer_fd, 0, &t, NULL);
+	s->timer_set = due;
+}
+
+int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max)
+{
+	uint64_t now = link_now();
+	unsigned n = 0;
+	int r = 0;
+
+	drain_fd(s->event_fd);
+	if (now >= s->timer_set) {
+		drain_fd(s->timer_fd);
+		s->timer_set = 0;
+	}
+	if (!max)
+		max = DISPATCH_DEFAULT;
+	s->n_dispatching++;
+	link_timers(s, now);
+	for (;;) {
+		if (s->now.left) {
+			r = deliver(s, max, &n);
+			if (r == -EPROTO)
+				link_fail(s, DIBAO_REASON_PROTOCOL, "invalid event");
+			flush_acks(s, now);
+			if (r || n >= max)
+				break;
+		}
+		r = link_receive(s, now);
+		if (r <= 0)
+			break;
+	}
+	s->n_dispatching--;
+	now = link_now();
+	flush_acks(s, now);
+	set_timer(s, now);
+	if (s->now.left || link_has_more(s))
+		raise_event(s);
+	if (r < 0 && r != -EPROTO)
+		return r;
+	s->callback_value = r;
+	return (int)n;
+}
+
+int dibao_subscriber_fd(struct dibao_subscriber *s)
+{
+	return s->epoll_fd;
+}
+
+int dibao_subscriber_run(struct dibao_subscriber *s)
+{
+	while (!s->stopped) {
+		struct pollfd p = { .fd = s->epoll_fd, .events = POLLIN };
+		int r;
+
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (s->stopped)
+			break;
+		r = dibao_subscriber_dispatch(s, 0);
+		if (r < 0)
+			return r;
+		if (s->callback_value)
+			return s->callback_value;
+		if (s->status.state == DIBAO_STATE_REFUSED)
+			return -EACCES;
+	}
+	s->stopped = false;
+	return 0;
+}
+
+void dibao_subscriber_stop(struct dibao_subscriber *s)
+{
+	s->stopped = true;
+	raise_event(s);
+}
+
+/* ---- acks ---- */
+
+int dibao_subscriber_ack(struct dibao_subscriber *s, uint64_t ack)
+{
+	int r = inflight_ack(&s->inflight, ack);
+
+	/* Outside of dispatch nobody else looks after the due ack. */
+	if (r == 0 && !s->n_dispatching && !s->ack_due) {
+		uint64_t now = link_now();
+
+		flush_acks(s, now);
+		set_timer(s, now);
+	}
+	return r;
+}
+
+int dibao_subscriber_ack_all(struct dibao_subscriber *s)
+{
+	inflight_ack_delivered(&s->inflight);
+	if (!s->n_dispatching) {
+		uint64_t now = link_now();
+
+		flush_acks(s, now);
+		set_timer(s, now);
+	}
+	return 0;
+}
