@@ -21,6 +21,7 @@
 # Exit status: 0 ended by you; 1 something did not start, or ended by itself.
 
 set -u
+umask 077
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
@@ -123,12 +124,14 @@ appendfsync always
 save ""
 maxmemory-policy noeviction
 CONF
+od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$run/view.key" || exit 1
 endpoint=tcp://127.0.0.1:$(free_port)
 cat >"$conf" <<CONF
 [dibao]
 bureau = $bureau
 endpoints = $endpoint
 control = $run/control
+view_key_file = $run/view.key
 
 [redis]
 redis = unix:$run/redis.sock

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# make run: what it says, what it shows, and that it leaves nothing behind however it ends.
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.path.join(os.environ.get("DIBAO_BUILD", os.path.join(ROOT, "build")), "bin")
+tests = []
+
+if not os.path.exists(f"{ROOT}/clients/ctl/main.c"):
+    print("1..0 # SKIP make run needs dibaoctl, which this tree does not have")
+    sys.exit(0)
+
+
+def test(f):
+    tests.append(f)
+    return f
+
+
+def wait_for(what, condition, seconds=15):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        select.select([], [], [], 0.02)
+
+
+class Run:
+    """One make run in a build directory of its own, under tmp."""
+
+    def __init__(self, tmp):
+        self.tmp, self.text = tmp, ""
+        if not os.path.exists(f"{tmp}/bin"):
+            os.symlink(BIN, f"{tmp}/bin")
+        self.p = subprocess.Popen(
+            [f"{ROOT}/seeds/run.sh"], env=dict(os.environ, BUILD=tmp, INTERVAL="0.2"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        os.set_blocking(self.p.stdout.fileno(), False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *rest):
+        if kind:
+            print("# " + self.said().replace("\n", "\n# "))
+            for name in sorted(os.listdir(f"{self.tmp}/run")):
+                if name.endswith(".log"):
+                    with open(f"{self.tmp}/run/{name}", errors="replace") as f:
+                        print(f"# {name}: " + f.read()[-800:].replace("\n", "\n# "))
+        if self.p.poll() is None:
+            self.p.kill()
+            self.p.wait()
+        self.p.stdout.close()
+
+    def said(self):
+        try:
+            self.text += (self.p.stdout.read() or b"").decode(errors="replace")
+        except ValueError:
+            pass
+        return self.text
+
+    def shown(self):
+        """What the subscriber has printed, below the introduction."""
+        return [l for l in self.said().partition("Ctrl-C ends all of it.\n")[2].splitlines() if l]
+
+    def processes(self):
+        """pid -> command line of all that was started from this build directory, itself aside.
+
+        Redis writes its title over its environment: it is known by the socket in the title."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    line = f.read().replace(b"\0", b" ").decode(errors="replace")
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    mine = self.tmp in line or f"BUILD={self.tmp}\0".encode() in f.read()
+            except OSError:
+                continue
+            if mine and int(pid) != self.p.pid:
+                found[int(pid)] = line
+        return found
+
+
+def fresh():
+    return tempfile.TemporaryDirectory(prefix="dibao-run")
+
+
+@test
+def it_says_within_ten_seconds_what_runs_where_and_three_commands_that_work():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("the introduction", lambda: "Ctrl-C" in run.said(), 10)
+        assert all(w in run.said() for w in ("redis.sock", "tcp://127.0.0.1:", "演示数据"))
+        commands = re.findall(r"^  (\S*dibaoctl .*)$", run.said(), re.M)
+        assert len(commands) == 3, commands
+        for command in commands:
+            if " tail " not in command:
+                p = subprocess.run(command.split(), cwd=ROOT, capture_output=True, timeout=15)
+                assert p.returncode == 0, (command, p.stderr)
+
+
+@test
+def the_subscriber_prints_one_event_after_another():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("twenty events", lambda: len(run.shown()) >= 20, 30)
+
+
+@test
+def it_ends_with_all_it_started_at_ctrl_c_and_at_other_ends():
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with fresh() as tmp, Run(tmp) as run:
+            wait_for("an event", run.shown)
+            assert len(run.processes()) >= 5, run.processes()
+            run.p.send_signal(sig)
+            assert run.p.wait(15) == 0, sig
+            assert not run.processes(), (sig, run.processes())
+
+
+@test
+def nothing_outlives_it_even_if_it_is_killed():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("an event", run.shown)
+        run.p.kill()
+        run.p.wait()
+        wait_for("the end of all", lambda: not run.processes())
+
+
+@test
+def one_part_that_ends_by_itself_ends_all_and_is_named():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("an event", run.shown)
+        daemon = [p for p, line in run.processes().items() if "/dibaod " in line]
+        assert len(daemon) == 1, run.processes()
+        os.kill(daemon[0], signal.SIGKILL)
+        assert run.p.wait(20) == 1
+        assert "dibaod ended by itself" in run.said()
+        assert not run.processes(), run.processes()
+
+
+@test
+def a_second_one_in_the_same_build_directory_is_refused_and_harms_nothing():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("an event", run.shown)
+        with Run(tmp) as second:
+            assert second.p.wait(10) == 1 and "runs already" in second.said()
+        before = len(run.shown())
+        wait_for("more events", lambda: len(run.shown()) > before + 2)
+
+
+@test
+def each_run_begins_with_fresh_data():
+    with fresh() as tmp:
+        for _ in range(2):
+            with Run(tmp) as run:
+                wait_for("the introduction", lambda: "Ctrl-C" in run.said())
+                n = subprocess.run(["redis-cli", "-s", f"{tmp}/run/redis.sock", "exists",
+                                    "dibao:{3205}:sentinel"], capture_output=True, text=True)
+                assert n.stdout.strip() == "0"
+                subprocess.run(["redis-cli", "-s", f"{tmp}/run/redis.sock", "set",
+                                "dibao:{3205}:sentinel", "1"], check=True, capture_output=True)
+                run.p.terminate()
+                assert run.p.wait(15) == 0
+
+
+print(f"1..{len(tests)}")
+failed = 0
+for i, t in enumerate(tests, 1):
+    result = "ok"
+    try:
+        t()
+    except Exception as e:  # one that ends badly must not hide the others
+        result = "not ok"
+        failed += 1
+        print("# " + f"{type(e).__name__}: {str(e)[:800]}".replace("\n", "\n# "))
+    print(f"{result} {i} - {t.__name__.replace('_', ' ')}", flush=True)
+sys.exit(failed > 0)
