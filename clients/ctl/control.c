@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status, clients, reload: what the daemon itself is asked, over its control socket. */
+#include "ctl.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TIMEOUT_S = 10, WATCH_S = 1 };
+
+static int connect_daemon(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct timeval t = { .tv_sec = TIMEOUT_S };
+	int fd;
+
+	if (strlen(path) >= sizeof a.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(a.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
+		int e = -errno;
+
+		close(fd);
+		return e;
+	}
+	return fd;
+}
+
+/* The daemon's answer, ok or not. *ret is the caller's. 0 or a code, said. */
+static int ask(const struct ctl *c, const char *verb, json_t **ret)
+{
+	int fd = connect_daemon(c->control), code = 0;
+	json_error_t where;
+	json_t *a = NULL;
+	FILE *f;
+
+	if (fd < 0)
+		return ctl_fail(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE,
+				"no daemon at %s: %s", c->control, strerror(-fd));
+	f = fdopen(fd, "r+");
+	if (!f) {
+		close(fd);
+		return ctl_fail(EX_OSERR, "no memory");
+	}
+	fprintf(f, "{\"do\":\"%s\"}\n", verb);
+	if (fflush(f) == 0)
+		a = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &where);
+	fclose(f);
+	if (!a)
+		return ctl_fail(EX_UNAVAILABLE, "the daemon at %s gave no answer", c->control);
+	if (!json_is_true(json_object_get(a, "ok"))) {
+		const char *why = json_string_value(json_object_get(a, "error"));
+
+		code = ctl_fail(EX_TEMPFAIL, "the daemon refused: %s", why ? why : "no reason given");
+		json_decref(a);
+		return code;
+	}
+	*ret = a;
+	return 0;
+}
+
+static int print_json(json_t *a)
+{
+	json_dumpf(a, stdout, JSON_COMPACT);
+	putchar('\n');
+	return 0;
+}
+
+static json_int_t integer(const json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "-";
+}
+
+static void print_rate(const char *what, const json_t *now, const json_t *before, double seconds,
+		       const char *name)
+{
+	json_int_t a = integer(json_object_get(now, "counters"), name);
+
+	printf("  %-12s %14lld", what, (long long)a);
+	if (before && seconds > 0)
+		printf("  %10.0f/s",
+		       (double)(a - integer(json_object_get(before, "counters"), name)) / seconds);
+	putchar('\n');
+}
+
+static void print_status(const json_t *a, const json_t *before, double seconds)
+{
+	const json_t *r = json_object_get(a, "redis");
+	json_int_t up = integer(a, "uptime_ms") / 1000;
+
+	printf("dibaod %s, pid %lld, up %lldd %02lld:%02lld:%02lld, bureau %s, %s\n", text(a, "version"),
+	       (long long)integer(a, "pid"), (long long)(up / 86400), (long long)(up / 3600 % 24),
+	       (long long)(up / 60 % 60), (long long)(up % 60), text(a, "bureau"),
+	       json_is_true(json_object_get(a, "serving")) ? "serving" : "not serving");
+	printf("redis  %s, %s, epoch %lld\n", json_is_true(json_object_get(r, "up")) ? "up" : "DOWN",
+	       text(r, "role"), (long long)integer(r, "epoch"));
+	printf("sessions %lld (%lld active, %lld standing by) in %lld lanes\n",
+	       (long long)integer(a, "sessions"), (long long)integer(a, "active"),
+	       (long long)integer(a, "standby"), (long long)integer(a, "lanes"));
+	printf("memory  ring %.1f MiB, slices %.1f MiB, payload %.1f MiB\n",
+	       (double)integer(a, "ring_bytes") / 1048576, (double)integer(a, "slice_bytes") / 1048576,
+	       (double)integer(a, "payload_bytes") / 1048576);
+	print_rate("entries in", a, before, seconds, "entries");
+	print_rate("items out", a, before, seconds, "items");
+	print_rate("frames out", a, before, seconds, "frames");
+	print_rate("bytes out", a, before, seconds, "bytes");
+	print_rate("quarantined", a, before, seconds, "quarantined");
+	print_rate("repeats", a, before, seconds, "repeats");
+	print_rate("refused", a, before, seconds, "refused");
+	print_rate("broke proto.", a, before, seconds, "protocol_errors");
+	print_rate("receipts", a, before, seconds, "receipts");
+}
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static int watch(const struct ctl *c)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	json_t *before = NULL, *a;
+	int r = 0;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	while (!stopped && (r = ask(c, "status", &a)) == 0) {
+		if (c->json) {
+			print_json(a);
+		} else {
+			if (c->colour)
+				fputs("\033[H\033[2J", stdout);
+			print_status(a, before, WATCH_S);
+		}
+		fflush(stdout);
+		json_decref(before);
+		before = a;
+		nanosleep(&(struct timespec){ .tv_sec = WATCH_S }, NULL);
+	}
+	json_decref(before);
+	return r;
+}
+
+int ctl_status(struct ctl *c, int argc, char **argv)
+{
+	json_t *a;
+	int r;
+
+	if (argc == 2 && !strcmp(argv[1], "--watch"))
+		return watch(c);
+	if (argc > 1)
+		return ctl_fail(EX_USAGE, "status: unexpected argument: %s", argv[1]);
+	r = ask(c, "status", &a);
+	if (r)
+		return r;
+	if (c->json)
+		print_json(a);
+	else
+		print_status(a, NULL, 0);
+	json_decref(a);
+	return 0;
+}
+
+static void join(char *buf, size_t cap, const json_t *list)
+{
+	size_t n = 0, i;
+	json_t *v;
+
+	buf[0] = '\0';
+	json_array_foreach(list, i, v) {
+		int k = snprintf(buf + n, cap - n, "%s%s", i ? "," : "", json_string_value(v));
+
+		if (k < 0 || (size_t)k >= cap - n)
+			break;
+		n += (size_t)k;
+	}
+	if (!n)
+		snprintf(buf, cap, "*");
+}
+
+static void print_client(const json_t *k)
+{
+	char types[64], orgs[64], since[32];
+	time_t t = (time_t)(integer(k, "connected_ms") / 1000);
+	struct tm tm;
+
+	join(types, sizeof types, json_object_get(k, "types"));
+	join(orgs, sizeof orgs, json_object_get(k, "orgs"));
+	localtime_r(&t, &tm);
+	strftime(since, sizeof since, "%m-%d %H:%M:%S", &tm);
+	printf("%-20s %.8s %-8s %-6s %-20s %-20s %8lld %8.1f %9lld  %s\n",
+	       *text(k, "name") ? text(k, "name") : "-", text(k, "instance"), text(k, "state"),
+	       text(k, "peer_view"), types, orgs, (long long)integer(k, "lag_events"),
+	       json_number_value(json_object_get(k, "lag_seconds")), (long long)integer(k, "credit_bytes"),
+	       since);
+}
+
+int ctl_clients(struct ctl *c, int argc, char **argv)
+{
+	json_t *a, *k;
+	size_t i;
+	int r;
+
+	if (argc > 1)
+		return ctl_fail(EX_USAGE, "clients: unexpected argument: %s", argv[1]);
+	r = ask(c, "clients", &a);
+	if (r)
+		return r;
+	if (c->json) {
+		json_array_foreach(json_object_get(a, "clients"), i, k)
+			print_json(k);
+	} else {
+		printf("%-20s %-8s %-8s %-6s %-20s %-20s %8s %8s %9s  %s\n", "NAME", "INSTANCE", "STATE",
+		       "VIEW", "TYPES", "ORGS", "LAG", "LAG S", "CREDIT", "SINCE");
+		json_array_foreach(json_object_get(a, "clients"), i, k)
+			print_client(k);
+	}
+	json_decref(a);
+	return 0;
+}
+
+int ctl_reload(struct ctl *c, int argc, char **argv)
+{
+	json_t *a;
+	int r;
+
+	if (argc > 1)
+		return ctl_fail(EX_USAGE, "reload: unexpected argument: %s", argv[1]);
+	r = ask(c, "reload", &a);
+	if (r)
+		return r;
+	if (c->json)
+		print_json(a);
+	else
+		puts(text(a, "text"));
+	json_decref(a);
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dibaoctl: one verb a call. main.c reads the common options and finds the verb in verbs.c's table;
+ * each verb has a file named after its noun. A verb gets its own arguments, argv[0] being the verb,
+ * prints to stdout what was asked for and to stderr what went wrong, and returns a sysexits code.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <dibao/publish.h>
+
+#include <stdio.h>
+#include <sysexits.h>
+
+enum { CTL_ENDPOINTS_MAX = 8 };
+
+struct ctl {
+	char *redis, *redis_user, *redis_password, *bureau, *control;
+	char *endpoints[CTL_ENDPOINTS_MAX + 1]; /* NULL-terminated */
+	unsigned n_endpoints;
+	bool json;
+	bool colour; /* stdout is a terminal */
+};
+
+struct ctl_verb {
+	const char *name;
+	const char *args; /* "FILE [--dry-run]" */
+	const char *doc;  /* one line */
+	int (*run)(struct ctl *c, int argc, char **argv);
+};
+
+/* The table, ended by name == NULL. */
+extern const struct ctl_verb ctl_verbs[];
+
+/* options.c: built-in values, then a file (dibaod.conf's form), then the command line. 0 or a
+ * sysexits code, said. */
+int ctl_options_load(struct ctl *c, const char *path);
+int ctl_options_add_endpoint(struct ctl *c, const char *endpoint);
+void ctl_options_done(struct ctl *c);
+
+/* Says "dibaoctl: ..." on stderr and returns the code. */
+int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The sysexits code for a negative errno of the library. */
+int ctl_exit_code(int err);
+/* Says an error of the library, returns its sysexits code. */
+int ctl_error(const struct dibao_error *err);
+
+struct dibao_redis_options ctl_redis_options(const struct ctl *c);
+
+/* ---- verbs ---- */
+int ctl_setup(struct ctl *c, int argc, char **argv);
+int ctl_publish(struct ctl *c, int argc, char **argv);
+int ctl_retract(struct ctl *c, int argc, char **argv);
+int ctl_correct(struct ctl *c, int argc, char **argv);
+int ctl_tail(struct ctl *c, int argc, char **argv);
+int ctl_status(struct ctl *c, int argc, char **argv);
+int ctl_clients(struct ctl *c, int argc, char **argv);
+int ctl_reload(struct ctl *c, int argc, char **argv);
+int ctl_durable(struct ctl *c, int argc, char **argv);
+int ctl_quarantine(struct ctl *c, int argc, char **argv);
+int ctl_schedule(struct ctl *c, int argc, char **argv);
+int ctl_hide(struct ctl *c, int argc, char **argv);
+int ctl_unhide(struct ctl *c, int argc, char **argv);
+int ctl_receipts(struct ctl *c, int argc, char **argv);
+int ctl_types(struct ctl *c, int argc, char **argv);
+
+#endif

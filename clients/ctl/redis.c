@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "redis.h"
+#include "queue.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { ARGS_MAX = 16 };
+
+int ctl_redis_open(struct ctl_redis *r, const struct ctl *c, bool functions)
+{
+	struct dibao_redis_options o = ctl_redis_options(c);
+	struct dibao_error err;
+
+	memset(r, 0, sizeof *r);
+	queue_key(r->base, sizeof r->base, c->bureau, "");
+	if (queue_connect(&r->context, &o, &err) < 0)
+		return ctl_error(&err);
+	if (functions && queue_functions_check(r->context, &err) < 0) {
+		ctl_redis_close(r);
+		return ctl_error(&err);
+	}
+	return 0;
+}
+
+void ctl_redis_close(struct ctl_redis *r)
+{
+	if (r->context)
+		redisFree(r->context);
+	r->context = NULL;
+}
+
+static int check(struct ctl_redis *r, redisReply *reply, redisReply **ret)
+{
+	int code;
+
+	if (!reply)
+		return ctl_fail(EX_UNAVAILABLE, "Redis: %s", r->context->errstr);
+	if (reply->type == REDIS_REPLY_ERROR) {
+		code = !strncmp(reply->str, "NOPERM", 6) ? EX_NOPERM : EX_DATAERR;
+		ctl_fail(code, "%s", reply->str);
+		freeReplyObject(reply);
+		return code;
+	}
+	*ret = reply;
+	return 0;
+}
+
+int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, ...)
+{
+	const char *argv[ARGS_MAX] = { "FCALL", function, "1", r->base };
+	int argc = 4;
+	va_list ap;
+
+	va_start(ap, function);
+	while (argc < ARGS_MAX && (argv[argc] = va_arg(ap, const char *)))
+		argc++;
+	va_end(ap);
+	return check(r, redisCommandArgv(r->context, argc, argv, NULL), ret);
+}
+
+int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ...)
+{
+	redisReply *reply;
+	va_list ap;
+
+	va_start(ap, fmt);
+	reply = redisvCommand(r->context, fmt, ap);
+	va_end(ap);
+	return check(r, reply, ret);
+}
+
+const char *ctl_redis_key(struct ctl_redis *r, const char *suffix)
+{
+	static char key[QUEUE_KEY_MAX];
+
+	snprintf(key, sizeof key, "%s%s", r->base, suffix);
+	return key;
+}

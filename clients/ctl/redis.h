@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of the queue's functions, one at a time, over one connection. */
+#ifndef CTL_REDIS_H
+#define CTL_REDIS_H
+
+#include "ctl.h"
+
+#include <hiredis/hiredis.h>
+
+struct ctl_redis {
+	redisContext *context; /* owned */
+	char base[64];	       /* "dibao:{3205}:" */
+};
+
+/* Connects; with `functions`, checks that they are loaded. 0 or a sysexits code, said. */
+int ctl_redis_open(struct ctl_redis *r, const struct ctl *c, bool functions);
+void ctl_redis_close(struct ctl_redis *r);
+
+/* FCALL function 1 base args... (NULL-terminated texts). *ret is the caller's (freeReplyObject);
+ * 0 or a sysexits code, said; an error reply is said and is EX_DATAERR. */
+int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, ...)
+	__attribute__((sentinel));
+/* A plain command, in the form of redisCommand(). */
+int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ...);
+/* base + suffix; borrowed until the next call. */
+const char *ctl_redis_key(struct ctl_redis *r, const char *suffix);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "redis.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PAGE = 200 };
+
+static void print_one(const struct ctl *c, const char *uid, const char *score)
+{
+	int64_t ms = (int64_t)strtod(score, NULL);
+	time_t t = (time_t)(ms / 1000);
+	char when[32];
+	struct tm tm;
+	json_t *j;
+
+	if (c->json) {
+		j = json_pack("{s:s, s:I}", "uid", uid, "not_before", (json_int_t)ms);
+		json_dumpf(j, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(j);
+		return;
+	}
+	localtime_r(&t, &tm);
+	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s  %s\n", when, uid);
+}
+
+static int list(const struct ctl *c, struct ctl_redis *r)
+{
+	size_t at = 0, n = PAGE;
+
+	for (; n == PAGE; at += PAGE) {
+		redisReply *page;
+		int e = ctl_redis_command(r, &page, "ZRANGE %s %d %d WITHSCORES",
+					  ctl_redis_key(r, "scheduled"), (int)at, (int)(at + PAGE - 1));
+
+		if (e)
+			return e;
+		n = page->elements / 2;
+		for (size_t i = 0; i < n; i++)
+			print_one(c, page->element[2 * i]->str, page->element[2 * i + 1]->str);
+		freeReplyObject(page);
+	}
+	return 0;
+}
+
+static int cancel(struct ctl_redis *r, const char *uid)
+{
+	redisReply *reply;
+	long long n;
+	int e = ctl_redis_call(r, &reply, "dibao_cancel", uid, NULL);
+
+	if (e)
+		return e;
+	n = reply->integer;
+	freeReplyObject(reply);
+	return n ? 0 : ctl_fail(EX_DATAERR, "%s: not scheduled", uid);
+}
+
+int ctl_schedule(struct ctl *c, int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+	struct ctl_redis r;
+	int e;
+
+	if (!(!strcmp(verb, "list") && argc == 2) && !(!strcmp(verb, "cancel") && argc == 3))
+		return ctl_fail(EX_USAGE, "schedule: expected list or cancel UID");
+	e = ctl_redis_open(&r, c, true);
+	if (e)
+		return e;
+	e = !strcmp(verb, "list") ? list(c, &r) : cancel(&r, argv[2]);
+	ctl_redis_close(&r);
+	return e;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tail: a subscriber that prints. An event is acknowledged when its line is written. */
+#include "timearg.h"
+#include "ctl.h"
+
+#include <dibao/subscriber.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LIST_MAX = 32 };
+
+struct tail {
+	const struct ctl *c;
+	long left; /* -1: no end */
+	bool failed;
+	int reason;
+};
+
+static struct dibao_subscriber *running; /* for the signal handler */
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	if (running)
+		dibao_subscriber_stop(running);
+}
+
+static void print_json(const struct dibao_delivery *d)
+{
+	static const char *const kinds[] = { "event", "view", "withdrawn" };
+	char *text;
+
+	if (dibao_event_to_json(d->bytes, d->len, &text) < 0)
+		return;
+	printf("{\"kind\":\"%s\",\"channel\":\"%s\",\"withdrawn\":%s,\"replay\":%s,\"event\":%s}\n",
+	       kinds[d->kind], dibao_channel_name(d->channel), d->withdrawn ? "true" : "false",
+	       d->replay ? "true" : "false", text);
+	free(text);
+}
+
+/* A terminal must not be steered by what an event holds. */
+static void put_clean(struct dibao_str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char ch = (unsigned char)s.p[i];
+
+		if (ch == '\n')
+			fputs("↵", stdout);
+		else if (ch < 0x20 || ch == 0x7f)
+			putchar('?');
+		else if (ch == 0xc2 && i + 1 < s.len && (unsigned char)s.p[i + 1] < 0xa0)
+			i++; /* C1 controls */
+		else
+			putchar(ch);
+	}
+}
+
+static void put_field(const struct dibao_event *ev, const char *path, const char *before)
+{
+	struct dibao_str s;
+
+	if (dibao_event_str(ev, path, &s) < 0)
+		return;
+	fputs(before, stdout);
+	put_clean(s);
+}
+
+static const char *colour_of(const struct tail *t, const struct dibao_event *ev)
+{
+	if (!t->c->colour)
+		return "";
+	return ev->is_private ? "\033[33m" : "\033[32m";
+}
+
+/* What there is to say in one line, in the words of the table. */
+static void put_summary(const struct dibao_event *ev)
+{
+	static const char *const paths[][2] = {
+		{ "body.from.name", "" },   { "body.to.name", " → " }, { "body.kind.name", "" },
+		{ "body.state", " " },	    { "body.mailbox", "" },    { "body.ticket", " " },
+		{ "body.public_reason", " · " },
+	};
+
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+		put_field(ev, paths[i][0], paths[i][1]);
+}
+
+static void print_event(const struct tail *t, const struct dibao_delivery *d)
+{
+	const char *off = t->c->colour ? "\033[0m" : "", *dim = t->c->colour ? "\033[2m" : "";
+	struct dibao_event ev;
+	char when[32];
+	time_t at;
+	struct tm tm;
+	size_t n;
+
+	if (d->kind == DIBAO_ITEM_WITHDRAWN) {
+		printf("withdrawn");
+		if (dibao_event_view(&ev, d->bytes, d->len) < 0) {
+			char *text;
+
+			if (dibao_event_to_json(d->bytes, d->len, &text) == 0) {
+				printf(" %s", text);
+				free(text);
+			}
+		}
+		putchar('\n');
+		return;
+	}
+	if (dibao_event_view(&ev, d->bytes, d->len) < 0) {
+		/* A public view has no uid: shown as it is. */
+		print_json(d);
+		return;
+	}
+	at = (time_t)(ev.at / 1000);
+	localtime_r(&at, &tm);
+	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s%s%s %s", dim, when, off, colour_of(t, &ev));
+	if (ev.type >= 0)
+		fputs(dibao_types(&n)[ev.type].zh, stdout);
+	else
+		put_clean(ev.type_name);
+	printf("%s ", off);
+	put_clean(ev.org);
+	put_field(&ev, "person.name", " ");
+	put_field(&ev, "person.badge", " ");
+	fputs("  ", stdout);
+	if (ev.retracts.p) {
+		fputs("撤回 ", stdout);
+		put_clean(ev.retracts);
+	} else {
+		put_summary(&ev);
+	}
+	if (ev.corrects.p) {
+		fputs(" 更正 ", stdout);
+		put_clean(ev.corrects);
+	}
+	if (d->withdrawn)
+		fputs(" (已撤回)", stdout);
+	printf("  %s", dim);
+	put_clean(ev.uid);
+	printf("%s\n", off);
+}
+
+static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *d, void *userdata)
+{
+	struct tail *t = userdata;
+
+	if (t->c->json)
+		print_json(d);
+	else
+		print_event(t, d);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		t->failed = true;
+		return 1;
+	}
+	dibao_subscriber_ack(s, d->ack);
+	return t->left > 0 && --t->left == 0;
+}
+
+static void on_status(struct dibao_subscriber *s, const struct dibao_status *st, void *userdata)
+{
+	struct tail *t = userdata;
+
+	(void)s;
+	t->reason = st->reason;
+	if (st->state == DIBAO_STATE_REFUSED)
+		ctl_fail(0, "refused by %s: %s: %s", st->endpoint, dibao_reason_name(st->reason), st->text);
+	else if (st->state == DIBAO_STATE_STANDBY)
+		ctl_fail(0, "standing by: another instance of this name is active");
+	else if (st->state == DIBAO_STATE_CONNECTING && st->reason != DIBAO_REASON_NONE)
+		ctl_fail(0, "%s: %s, connecting again", dibao_reason_name(st->reason), st->text);
+}
+
+static void on_lost(struct dibao_subscriber *s, const struct dibao_lost *l, void *userdata)
+{
+	(void)s;
+	(void)userdata;
+	ctl_fail(0, "lost on %s: from %lld to %lld (Unix ms): %s", dibao_channel_name(l->channel),
+		 (long long)l->from_ms, (long long)l->to_ms, l->reason);
+}
+
+static int parse(int argc, char **argv, struct dibao_subscriber_options *o, const char **types,
+		 const char **orgs, long *left)
+{
+	unsigned n_types = 0, n_orgs = 0;
+
+	for (int i = 1; i < argc; i++) {
+		const char *name = argv[i], *value;
+		char *end;
+
+		if (!strcmp(name, "--public")) {
+			o->public_view = true;
+			continue;
+		}
+		if (i + 1 == argc)
+			return ctl_fail(EX_USAGE, "tail: %s: expected an option and its value", name);
+		value = argv[++i];
+		if (!strcmp(name, "--type") && n_types < LIST_MAX) {
+			types[n_types++] = value;
+		} else if (!strcmp(name, "--org") && n_orgs < LIST_MAX) {
+			orgs[n_orgs++] = value;
+		} else if (!strcmp(name, "--name")) {
+			o->durable = value;
+			o->start = o->start == DIBAO_START_NEW ? DIBAO_START_RESUME : o->start;
+		} else if (!strcmp(name, "--since")) {
+			if (timearg_parse(value, time(NULL), &o->start_arg) < 0)
+				return ctl_fail(EX_USAGE, "tail: --since: expected Unix ms, a time "
+							  "2026-11-23T09:30:00+08:00, or 90s, 15m, 2h, 3d ago");
+			o->start = DIBAO_START_TIME;
+		} else if (!strcmp(name, "--last")) {
+			o->start_arg = strtoll(value, &end, 10);
+			if (*end || o->start_arg < 1 || o->start_arg > 100000)
+				return ctl_fail(EX_USAGE, "tail: --last: expected 1 to 100000");
+			o->start = DIBAO_START_LAST;
+		} else if (!strcmp(name, "-n")) {
+			*left = strtol(value, &end, 10);
+			if (*end || *left < 1)
+				return ctl_fail(EX_USAGE, "tail: -n: expected a number from 1");
+		} else {
+			return ctl_fail(EX_USAGE, "tail: no such option, or too many: %s", name);
+		}
+	}
+	if (n_types)
+		o->types = types;
+	if (n_orgs)
+		o->orgs = orgs;
+	return 0;
+}
+
+int ctl_tail(struct ctl *c, int argc, char **argv)
+{
+	const char *types[LIST_MAX + 1] = { 0 }, *orgs[LIST_MAX + 1] = { 0 };
+	struct tail t = { .c = c, .left = -1 };
+	struct dibao_subscriber_options o = {
+		.endpoints = (const char *const *)c->endpoints,
+		.bureau = c->bureau,
+		.start = DIBAO_START_NEW,
+		.userdata = &t,
+		.on_delivery = on_delivery,
+		.on_status = on_status,
+		.on_lost = on_lost,
+	};
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct dibao_context *ctx;
+	struct dibao_error err;
+	int r = parse(argc, argv, &o, types, orgs, &t.left);
+
+	if (r)
+		return r;
+	if (dibao_context_new(&ctx, 1) < 0)
+		return ctl_fail(EX_OSERR, "no memory");
+	if (dibao_subscriber_new(&running, ctx, &o, &err) < 0) {
+		dibao_context_free(ctx);
+		return ctl_error(&err);
+	}
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	r = dibao_subscriber_run(running);
+	running = dibao_subscriber_free(running);
+	dibao_context_free(ctx);
+	if (t.failed)
+		return EX_IOERR;
+	if (r == -EACCES)
+		return EX_NOPERM;
+	return r < 0 ? EX_SOFTWARE : 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* types: the table, as a person or a script wants it. */
+#include "ctl.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static const char *kind_name(enum dibao_kind k)
+{
+	static const char *const names[] = { "text", "integer", "time",	  "date", "bool",
+					     "hex",  "choice",	"digits", "map",  "any" };
+
+	return names[k];
+}
+
+static void print_fields(const struct dibao_field_spec *f, const char *path)
+{
+	char here[64];
+
+	for (; f->name; f++) {
+		snprintf(here, sizeof here, "%s%s%s", path, *path ? "." : "", f->name);
+		if (f->kind == DIBAO_KIND_MAP) {
+			print_fields(f->fields, here);
+			continue;
+		}
+		printf("  --%-26s %-8s %s %s; %s%s%s\n", here, kind_name(f->kind),
+		       f->flags & DIBAO_FIELD_REQUIRED ? "required" : "        ", f->zh, f->doc,
+		       f->choices ? ": " : "", f->choices ? f->choices : "");
+	}
+}
+
+static json_t *fields_json(const struct dibao_field_spec *f, const char *path, json_t *list)
+{
+	char here[64];
+
+	for (; f->name; f++) {
+		snprintf(here, sizeof here, "%s%s%s", path, *path ? "." : "", f->name);
+		if (f->kind == DIBAO_KIND_MAP)
+			fields_json(f->fields, here, list);
+		else
+			json_array_append_new(list,
+					      json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "field", here, "kind",
+							kind_name(f->kind), "required",
+							!!(f->flags & DIBAO_FIELD_REQUIRED), "public",
+							!!(f->flags & DIBAO_FIELD_PUBLIC), "zh", f->zh, "doc",
+							f->doc));
+	}
+	return list;
+}
+
+int ctl_types(struct ctl *c, int argc, char **argv)
+{
+	size_t n;
+	const struct dibao_type_spec *t = dibao_types(&n);
+
+	if (argc > 1)
+		return ctl_fail(EX_USAGE, "types: unexpected argument: %s", argv[1]);
+	if (!c->json) {
+		puts("every event:");
+		print_fields(dibao_envelope(), "");
+	}
+	for (size_t i = 0; i < n; i++) {
+		json_t *j;
+
+		if (!c->json) {
+			printf("\n%s (%s): %s, %s\n", t[i].name, t[i].zh, t[i].doc,
+			       t[i].audience == DIBAO_AUDIENCE_PUBLIC ? "public unless private" : "private");
+			print_fields(t[i].body, "body");
+			continue;
+		}
+		j = json_pack("{s:s, s:s, s:b, s:o}", "type", t[i].name, "zh", t[i].zh, "public",
+			      t[i].audience == DIBAO_AUDIENCE_PUBLIC, "fields",
+			      fields_json(t[i].body, "body", fields_json(dibao_envelope(), "", json_array())));
+		json_dumpf(j, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(j);
+	}
+	return 0;
+}
