@@ -110,7 +110,7 @@ flock -n 9 || { say "make run: it runs already, in $run" >&2; exit 1; }
 for tool in redis-server redis-cli setsid setpriv "$bin/dibaod" "$bin/dibaoctl" "$bin/dibao-seed"; do
 	command -v "$tool" >/dev/null || { say "make run: $tool is missing" >&2; exit 1; }
 done
-rm -rf "$run" && mkdir -m 700 "$run" && mkfifo -m 600 "$run/events" || exit 1
+rm -rf "$run" && mkdir -m 700 "$run" && mkfifo "$run/events" "$run/tick" || exit 1
 trap end EXIT
 trap 'exit 0' INT TERM HUP
 
@@ -136,6 +136,8 @@ view_key_file = $run/view.key
 [redis]
 redis = unix:$run/redis.sock
 CONF
+terminal=
+[ -t 1 ] && terminal=1
 ctl="$bin/dibaoctl -c ${conf#"$root"/}"
 
 start redis redis-server "$run/redis.conf"
@@ -164,9 +166,13 @@ TEXT
 start publisher $ctl publish
 start seed "$bin/dibao-seed" stream --seed "${SEED:-1}" --interval "${INTERVAL:-3}" --start-now
 
-# Nobody here ends by itself: if one does, that is a failure and all end.
-wait -n -p ended
-for i in "${!pids[@]}"; do
-	[ "${pids[i]}" = "${ended:-}" ] && fail "${names[i]} ended by itself" "${names[i]}"
+# Nobody here ends by itself: if one does, that is a failure and all end. The terminal is looked at
+# too, for its hang-up signals only the leader of the session, which may be make, which waits for us.
+exec 8<>"$run/tick"
+while true; do
+	read -r -t 0.5 -u 8 # a pause without a process; nobody writes there
+	for i in "${!pids[@]}"; do
+		kill -0 "${pids[i]}" 2>/dev/null || fail "${names[i]} ended by itself" "${names[i]}"
+	done
+	[ -z "$terminal" ] || [ -t 1 ] || exit 0
 done
-fail "something ended by itself"
