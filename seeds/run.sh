@@ -104,6 +104,8 @@ free_port()
 	echo "$port"
 }
 
+has_subscriber() { $ctl clients --json | grep -q '"state":"active"'; }
+
 mkdir -p "$BUILD" || exit 1
 exec 9>"$BUILD/run.lock"
 flock -n 9 || { say "make run: it runs already, in $run" >&2; exit 1; }
@@ -146,6 +148,7 @@ $ctl setup >"$run/setup.log" 2>&1 || fail "dibaoctl setup failed" setup
 start dibaod "$bin/dibaod" -c "$conf"
 until_true dibaod 5 test -S "$run/control"
 start tail $ctl tail
+until_true tail 5 has_subscriber # or it would miss the first event
 
 cat <<TEXT
 
