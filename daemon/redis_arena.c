@@ -205,7 +205,12 @@ static void *create_nil(const redisReadTask *task)
 {
 	struct object *o = place(task, 0);
 
-	return o ? o : &nowhere;
+	if (!o) {
+		return &nowhere;
+	}
+	/* hiredis' task says array for "*-1" and string for "$-1". */
+	o->reply.type = REDIS_REPLY_NIL;
+	return o;
 }
 
 static void free_object(void *object)
