@@ -7,13 +7,14 @@
  * Keys of one bureau share a hash tag and so a cluster slot:
  *   dibao:{B}:public, :private, :public-now, :private-now   streams; fields below
  *   dibao:{B}:uid:<uid>     hash: s state, c channel, i entry id, t type, o org, b badge,
- *                           h sha1 of the bytes, w "1" once withdrawn, e bytes (scheduled only),
- *                           n not_before
+ *                           h sha1 of the bytes, w "1" once withdrawn, y uid of what took it back,
+ *                           e bytes (scheduled only), n not_before
  *   dibao:{B}:scheduled     zset: uid by not_before (Unix ms)
  *   dibao:{B}:withdrawn     zset: uid by ms of withdrawal
  *   dibao:{B}:quarantine    stream: channel, id, reason, e
  *   dibao:{B}:cursors       hash: durable name -> "epoch id0 id1 id2 id3"
  *   dibao:{B}:tail          hash: channel name -> last id that a daemon wholly processed
+ *   dibao:{B}:trimmed       hash: channel name -> last id that retention removed
  *   dibao:{B}:lease:<name>  hash: instance (hex), epoch, counter, until (Redis ms), daemon
  *   dibao:{B}:durable       hash: durable name -> hold limit in ms
  *   dibao:{B}:receipts      stream: name, instance, key, state, at, detail, token

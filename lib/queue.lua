@@ -5,21 +5,38 @@
 -- callers. `dibaoctl setup` loads them; dibaod and the publisher refuse to work with another version.
 --
 -- Every call is FCALL <function> 1 <base> args..., base = "dibao:{BUREAU}:"; the keys, which share the
--- base's hash tag, are listed in lib/queue.h and dibao-queue(7). Errors begin with a word of their own:
+-- base's hash tag, are listed in lib/queue.h, arguments and replies in dibao-queue(7). Errors begin with
+-- a word of their own:
 --   DIBAO_INVALID   the bytes are not an event, or an argument is wrong
 --   DIBAO_NOREF     retracts or corrects an event that is not known
 --   DIBAO_PERSON    retracts or corrects an event of another person
 --   DIBAO_STALE     the fencing token is not the current one
 --   DIBAO_NODURABLE no such durable name is registered
+-- No error holds a value of the event: it may end in a log.
+--
+-- A uid's record (uid:<uid>) is the one authority on what became of it:
+--   stored       names its entry, c and i; both empty for a retraction that nobody needs to hear
+--   scheduled    keeps the bytes until their time
+--   cancelled    was scheduled and never sent; the same bytes again are a repeat
+--   quarantined  may come again, with whatever bytes
+-- It lasts as long as the entry it names; a record that names none, RECORD_KEEP_MS.
 --
 -- Publishing decodes the envelope only; the whole check is the publisher library's and the daemon's,
--- which sets aside what does not pass. So a raw caller can store what nobody will be sent.
+-- which sets aside what does not pass. So a raw caller can store what nobody will be sent. But what
+-- decides the channel (type, private, urgent) is checked here: Redis' own rights part the audiences,
+-- and an entry is readable in its channel before any daemon sees it.
+--
+-- Deliberately not here: who may call what (Redis' ACL), and when to trim or release (the daemon).
 --
 -- @PUBLIC_TYPES@ and @VERSION@ are filled in when the library is loaded: the table of types is in C.
 
 local VERSION = '@VERSION@'
 local PUBLIC = { @PUBLIC_TYPES@ }
 local MAX_BYTES = 16384
+local MS_MAX = 253402300799999 -- 9999-12-31, as in the table of types
+local FIELDS_MAX = 8 -- of an entry that is copied; the daemon quarantines those with more
+local LAST_MAX = 100000
+local RECORD_KEEP_MS = 400 * 24 * 3600 * 1000 -- the longest retention by default
 local CHANNELS = { 'public', 'private', 'public-now', 'private-now' }
 
 local function fail(code, text)
@@ -120,9 +137,12 @@ local function envelope(bytes)
 	if #bytes > MAX_BYTES then
 		return nil, 'over 16384 bytes'
 	end
-	local ok, _, e = pcall(cmsgpack.unpack_one, bytes)
-	if not ok then
-		ok, e = pcall(read, bytes, 1, 10)
+	local ok, after, e = pcall(cmsgpack.unpack_one, bytes)
+	if ok then
+		ok = after == -1
+	else
+		ok, e, after = pcall(read, bytes, 1, 10)
+		ok = ok and after == #bytes + 1
 	end
 	if not ok or type(e) ~= 'table' then
 		return nil, 'not a msgpack map'
@@ -130,8 +150,8 @@ local function envelope(bytes)
 	if not is_text(e.uid, 1, 64) then
 		return nil, 'uid: expected 1 to 64 bytes'
 	end
-	if not is_text(e.type, 1, 32) then
-		return nil, 'type: expected 1 to 32 bytes'
+	if not is_text(e.type, 1, 32) or e.type:find('[%s%c]') then
+		return nil, 'type: expected 1 to 32 bytes without blanks' -- it is a word of `w`
 	end
 	if not is_text(e.org, 12, 12) or e.org:find('%D') then
 		return nil, 'org: expected 12 decimal digits'
@@ -141,7 +161,13 @@ local function envelope(bytes)
 			return nil, f .. ': expected 1 to 64 bytes'
 		end
 	end
-	if e.not_before ~= nil and type(e.not_before) ~= 'number' then
+	for _, f in ipairs({ 'private', 'urgent' }) do
+		if e[f] ~= nil and type(e[f]) ~= 'boolean' then
+			return nil, f .. ': expected true or false'
+		end
+	end
+	local due = e.not_before
+	if due ~= nil and not (type(due) == 'number' and due >= 0 and due <= MS_MAX and due % 1 == 0) then
 		return nil, 'not_before: expected Unix ms'
 	end
 	local badge = ''
@@ -183,9 +209,23 @@ local function keep(base, e, state, channel, id, hash)
 		'o', e.org, 'b', e.badge, 'h', hash)
 end
 
-local function unschedule(base, uid)
+-- For a record that names no entry, so that no trim will take it away.
+local function expire(base, uid)
+	redis.call('PEXPIRE', base .. 'uid:' .. uid, RECORD_KEEP_MS)
+end
+
+-- Does the record of uid name this entry? Ids of two channels may be equal.
+local function names(base, uid, channel, id)
+	local r = redis.call('HMGET', base .. 'uid:' .. uid, 'c', 'i')
+	return r[1] == channel and r[2] == id
+end
+
+local function cancel_scheduled(base, uid)
+	local key = base .. 'uid:' .. uid
 	redis.call('ZREM', base .. 'scheduled', uid)
-	redis.call('HDEL', base .. 'uid:' .. uid, 'e', 'n')
+	redis.call('HDEL', key, 'e', 'n')
+	redis.call('HSET', key, 's', 'cancelled')
+	expire(base, uid)
 end
 
 -- The event that e takes back: its record, or nil and an error. nil alone: e takes nothing back.
@@ -212,11 +252,11 @@ end
 -- it was never sent.
 local function withdraw(base, o, by, now)
 	if o.s == 'scheduled' then
-		unschedule(base, o.uid)
-		redis.call('HSET', base .. 'uid:' .. o.uid, 's', 'cancelled', 'y', by)
+		cancel_scheduled(base, o.uid)
+		redis.call('HSET', base .. 'uid:' .. o.uid, 'y', by)
 		return nil
 	end
-	if o.s == 'cancelled' then
+	if o.s == 'cancelled' or o.c == '' then
 		return nil
 	end
 	redis.call('HSET', base .. 'uid:' .. o.uid, 'w', '1', 'y', by)
@@ -233,6 +273,7 @@ local function store(base, e, bytes, hash, o)
 		-- Of a scheduled event nobody has heard: neither need they of its end.
 		if not w and e.retracts then
 			keep(base, e, 'stored', '', '', hash)
+			expire(base, e.uid)
 			return '', ''
 		end
 	end
@@ -249,7 +290,12 @@ local function store(base, e, bytes, hash, o)
 	return channel, id
 end
 
-local function schedule(base, e, bytes, hash)
+-- o: what it takes back. A correction takes a scheduled original's place at once, lest the original be
+-- released before it; all else it takes back in its own time.
+local function schedule(base, e, bytes, hash, o)
+	if o and o.s == 'scheduled' and e.corrects then
+		withdraw(base, o, e.uid)
+	end
 	keep(base, e, 'scheduled', channel_of(e), '', hash)
 	redis.call('HSET', base .. 'uid:' .. e.uid, 'e', bytes, 'n', string.format('%.0f', e.not_before))
 	redis.call('ZADD', base .. 'scheduled', string.format('%.0f', e.not_before), e.uid)
@@ -270,7 +316,7 @@ local function publish_bytes(base, bytes)
 		return err
 	end
 	if e.not_before and e.not_before > now_ms() then
-		schedule(base, e, bytes, hash)
+		schedule(base, e, bytes, hash, o)
 		return { 'scheduled', channel_of(e), '' }
 	end
 	local channel, id = store(base, e, bytes, hash, o)
@@ -320,8 +366,10 @@ local function quarantine(keys, args)
 	local r = e and record(base, e.uid)
 	if r and r.i == id and r.c == channel then
 		redis.call('HSET', base .. 'uid:' .. e.uid, 's', 'quarantined')
+		expire(base, e.uid)
 	elseif e and not r then
 		keep(base, e, 'quarantined', channel, id, redis.sha1hex(bytes))
+		expire(base, e.uid)
 	end
 	return 1
 end
@@ -364,18 +412,23 @@ local function adopt(keys, args)
 	local uid = e.retracts or e.corrects
 	local o, err = original_of(base, e)
 	if uid and err then
-		set_aside(base, channel, id, err.err, bytes)
+		set_aside(base, channel, id, err.err:gsub('^%-', ''), bytes)
 		return 'quarantined'
 	end
 	if e.not_before and e.not_before > now_ms() then
 		redis.call('XDEL', base .. channel, id)
-		schedule(base, e, bytes, hash)
+		schedule(base, e, bytes, hash, o)
 		return 'scheduled'
 	end
 	if o then
 		local w_channel, w = withdraw(base, o, e.uid, now_ms())
 		if w then
 			redis.call('XADD', base .. w_channel, '*', 'w', w, 'f', '1')
+		elseif e.retracts then
+			redis.call('XDEL', base .. channel, id)
+			keep(base, e, 'stored', '', '', hash)
+			expire(base, e.uid)
+			return 'gone'
 		end
 	end
 	keep(base, e, 'stored', channel, id, hash)
@@ -431,8 +484,7 @@ local function cancel(keys, args)
 	if not r or r.s ~= 'scheduled' then
 		return 0
 	end
-	unschedule(base, uid)
-	redis.call('HSET', base .. 'uid:' .. uid, 's', 'cancelled')
+	cancel_scheduled(base, uid)
 	return 1
 end
 
@@ -516,6 +568,16 @@ end
 local function cursors(keys, args)
 	local base, out = keys[1], {}
 	local epoch_now = redis.call('GET', base .. 'epoch') or '1'
+	if #args % 7 ~= 0 then
+		return fail('DIBAO_INVALID', 'cursor: expected name epoch counter and four ids')
+	end
+	for i = 1, #args do
+		if i % 7 > 3 or i % 7 == 0 then
+			if not split_id(args[i]) then
+				return fail('DIBAO_INVALID', 'cursor: expected ms-seq')
+			end
+		end
+	end
 	for i = 1, #args, 7 do
 		local name = args[i]
 		local ok = holds(base, name, nil, args[i + 1], args[i + 2])
@@ -527,9 +589,6 @@ local function cursors(keys, args)
 			local ids = {}
 			for c = 1, 4 do
 				local id, was = args[i + 2 + c], old[c + 1] or '0-0'
-				if not split_id(id) then
-					return fail('DIBAO_INVALID', 'cursor: expected ms-seq')
-				end
 				ids[c] = less_id(was, id) and id or was
 			end
 			redis.call('HSET', base .. 'cursors', name, epoch_now .. ' ' .. table.concat(ids, ' '))
@@ -554,14 +613,15 @@ local function durable(keys, args)
 		return fail('DIBAO_INVALID', 'durable name: expected 1 to 64 of A-Z a-z 0-9 . _ -')
 	end
 	if verb == 'set' then
-		if not tonumber(args[3]) then
+		if not is_text(args[3], 1, 15) or args[3]:find('%D') then
 			return fail('DIBAO_INVALID', 'hold limit: expected ms')
 		end
 		redis.call('HSET', base .. 'durable', name, args[3])
 		return 1
 	elseif verb == 'forget' then
 		redis.call('HDEL', base .. 'cursors', name)
-		redis.call('DEL', base .. 'lease:' .. name)
+		-- The counter stays: a token must never be given out twice, should the name come again.
+		redis.call('HDEL', base .. 'lease:' .. name, 'instance', 'until', 'daemon')
 		return redis.call('HDEL', base .. 'durable', name)
 	end
 	return fail('DIBAO_INVALID', 'expected set or forget')
@@ -593,37 +653,39 @@ local function trim(keys, args)
 		return fail('DIBAO_INVALID', 'no such channel')
 	end
 	local old = redis.call('XRANGE', base .. channel, '-', '(' .. minid, 'COUNT', most)
-	local last
+	if #old == 0 then
+		return { 0, 0 }
+	end
 	for _, x in ipairs(old) do
-		last = x[1]
 		for i = 1, #x[2], 2 do
-			if x[2][i] == 'e' then
-				local e = envelope(x[2][i + 1])
-				if e and redis.call('HGET', base .. 'uid:' .. e.uid, 'i') == last then
-					redis.call('DEL', base .. 'uid:' .. e.uid)
-					redis.call('ZREM', base .. 'withdrawn', e.uid)
-				end
+			local e = x[2][i] == 'e' and envelope(x[2][i + 1])
+			if e and names(base, e.uid, channel, x[1]) then
+				redis.call('DEL', base .. 'uid:' .. e.uid)
+				redis.call('ZREM', base .. 'withdrawn', e.uid)
 			end
 		end
 	end
-	if not last then
-		return { 0, 0 }
-	end
-	local ms, seq = split_id(last)
-	redis.call('XTRIM', base .. channel, 'MINID', ms .. '-' .. string.format('%.0f', tonumber(seq) + 1))
-	raise_field(base .. 'trimmed', channel, last)
+	-- By length: the id after the last one may not exist.
+	redis.call('XTRIM', base .. channel, 'MAXLEN', redis.call('XLEN', base .. channel) - #old)
+	raise_field(base .. 'trimmed', channel, old[#old][1])
 	return { #old, #old == most and 1 or 0 }
 end
 
 -- ---- after a rollback ----
 
+-- Up by one from what the caller knows, unless another was first. Redis may have come back with an
+-- older one, or none: an epoch must not come again, for tokens begin with it.
 local function epoch(keys, args)
-	local key = keys[1] .. 'epoch'
-	local now = redis.call('GET', key) or '1'
-	if now == args[1] then
-		return redis.call('INCR', key)
+	local key, known = keys[1] .. 'epoch', tonumber(args[1])
+	local now = tonumber(redis.call('GET', key) or '1')
+	if not known then
+		return fail('DIBAO_INVALID', 'epoch: expected a number')
 	end
-	return tonumber(now)
+	if now > known then
+		return now
+	end
+	redis.call('SET', key, string.format('%.0f', known + 1))
+	return known + 1
 end
 
 local function heal(keys, args)
@@ -646,8 +708,11 @@ local function heal(keys, args)
 	if err then
 		o = nil -- its original is gone from Redis too; the event itself must not be
 	end
-	unschedule(base, e.uid)
+	redis.call('ZREM', base .. 'scheduled', e.uid)
 	local _, id = store(base, e, bytes, redis.sha1hex(bytes), o)
+	if r and r.w then
+		redis.call('HSET', base .. 'uid:' .. e.uid, 'w', r.w, 'y', r.y or '')
+	end
 	return { 1, id }
 end
 
@@ -661,12 +726,16 @@ local function reappend(keys, args)
 		return ''
 	end
 	local fields = found[1][2]
+	if #fields > 2 * FIELDS_MAX then
+		set_aside(base, channel, id, 'too many fields', '')
+		return ''
+	end
 	local new = redis.call('XADD', base .. channel, '*', unpack(fields))
 	redis.call('XDEL', base .. channel, id)
 	for i = 1, #fields, 2 do
 		if fields[i] == 'e' then
 			local e = envelope(fields[i + 1])
-			if e and redis.call('HGET', base .. 'uid:' .. e.uid, 'i') == id then
+			if e and names(base, e.uid, channel, id) then
 				redis.call('HSET', base .. 'uid:' .. e.uid, 'i', new)
 			end
 		end
@@ -678,6 +747,9 @@ local function raise(keys, args)
 	local key, id = keys[1] .. args[1], args[2]
 	if not is_channel(args[1]) or not split_id(id) then
 		return fail('DIBAO_INVALID', 'expected a channel and ms-seq')
+	end
+	if id == '0-0' then
+		return 0
 	end
 	if redis.call('EXISTS', key) == 0 then
 		redis.call('XADD', key, id, 'f', '1')
@@ -699,6 +771,9 @@ end
 -- Per channel the id before its last n entries (exclusive start), "0-0" when it has no more.
 local function last(keys, args)
 	local n, out = tonumber(args[1]), {}
+	if not n or n < 0 or n > LAST_MAX then
+		return fail('DIBAO_INVALID', 'expected 0 to ' .. LAST_MAX)
+	end
 	for c = 1, 4 do
 		local at, left, id = '+', n + 1, '0-0'
 		while left > 0 do
@@ -719,7 +794,7 @@ end
 
 local function hide(keys, args)
 	local base, badge, until_ms = keys[1], args[1], args[2]
-	if not is_text(badge, 1, 20) or badge:find('%W') or not tonumber(until_ms) then
+	if not is_text(badge, 1, 20) or badge:find('%W') or not is_text(until_ms, 1, 15) or until_ms:find('%D') then
 		return fail('DIBAO_INVALID', 'expected a badge and Unix ms (0: for good)')
 	end
 	redis.call('HSET', base .. 'hidden', badge, until_ms)
