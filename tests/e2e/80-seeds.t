@@ -179,6 +179,14 @@ def no_text_keeps_a_brace_or_a_placeholder():
 
 
 @test
+def every_alternative_of_a_text_comes_up():
+    reasons = {e["body"].get("reason", "") for e in year() if e["type"] == "award"}
+    for word in ("金鸡湖", "夏夜", "平安一号"):
+        assert any(word in r for r in reasons), word
+    assert len(reasons) > 200, len(reasons)
+
+
+@test
 def history_is_marked_when_asked_for():
     assert all(e["record"] is True for e in lines("year", "--size", 200, "--record"))
 
