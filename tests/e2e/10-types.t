@@ -16,6 +16,11 @@ def each_type_reaches_who_asks_for_it_and_nobody_else(b):
         each[t].wait_for({f"e-{i}" for i in range(k, 100, 5)})
         each[t].in_order("e")
     district.wait_for({f"e-{i}" for i in range(100) if i % 3 != 1})
+    later = {t: b.recorder("later-" + t, "-t", t, "-o", "3205", "-s", "time:1000") for t in BODIES}
+    b.recorder("later-district", "-o", "320508", "-s", "last:1000").wait_for({f"e-{i}" for i in range(100) if i % 3 != 1})
+    for k, t in enumerate(BODIES):
+        later[t].wait_for({f"e-{i}" for i in range(k, 100, 5)})
+        later[t].in_order("e")
     for l in everything.lines():
         i = int(l[1][2:])
         assert l[0] == ("public" if i % 5 < 2 else "private") + ("-now" if i % 7 == 0 else ""), l
@@ -43,7 +48,8 @@ def late_joiners_begin_where_they_asked_to(b):
     b.publish_many(200, "now", types=("penalty", "award"))
     new.wait_for(generated(200, "now"))
     time_.wait_for(generated(1000, "late") | generated(200, "now"))
-    start.wait_for(generated(3000, "early") | generated(1000, "late") | generated(200, "now"))
+    for r in (everything, start):
+        r.wait_for(generated(3000, "early") | generated(1000, "late") | generated(200, "now"))
     durable.wait_for(generated(3000, "early") | generated(1000, "late") | generated(200, "now"))
     assert not durable.said("^again "), "what it had acknowledged came again"
     # "About" the last 100 of each of two channels, and then all that came.

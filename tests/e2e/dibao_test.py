@@ -119,7 +119,7 @@ class Recorder:
         for e in endpoints:
             self.argv += ["-e", e]
         open(self.out, "w").close()
-        self.process = None
+        self.process, self.want = None, None
 
     def start(self, *more):
         self.mark = len(self.log())
@@ -161,6 +161,7 @@ class Recorder:
         until(lambda: want <= set(self.uids()),
               lambda: f"{self.name} has {some(want - set(self.uids()))}", seconds, 0.02)
         self.has_exactly(want)
+        self.want = want  # looked at again when the test ends, for what comes late
         return self
 
     def has_exactly(self, want):
@@ -291,6 +292,7 @@ class Bureau:
     def __init__(self, fsync="everysec"):
         self.dir = tempfile.mkdtemp(prefix="dibao-e2e-", dir="/tmp")
         self.fsync, self.processes, self.daemons, self.recorders = fsync, [], [], {}
+        self.expected = None  # a pattern of errors that daemons may log
         self.redis_socket, self.view_key = self.path("redis.sock"), self.path("view.key")
         with open(self.view_key, "w") as f:
             f.write("5a" * 32 + "\n")
@@ -391,6 +393,13 @@ class Bureau:
                     text = f.read()
                 assert not re.search("Sanitizer|runtime error:", text), f"a sanitizer's report is in {name}"
 
+    def check_logs(self):
+        """Errors that a daemon logged are wanted ones."""
+        for d in self.daemons:
+            bad = [l for l in d.log().split("\n") if re.match("(err|crit|alert|emerg) ", l)
+                   and not re.search(self.expected or "(?!)", l)]
+            assert not bad, f"{d.name} logged: {bad[:3]}"
+
     def end(self):
         for p in self.processes:
             if p.alive():
@@ -439,7 +448,11 @@ def run_one(f, fsync):
     start = time.monotonic()
     try:
         f(b)
+        for r in b.recorders.values():
+            if r.want is not None:
+                r.has_exactly(r.want)
         b.check_sanitizers()
+        b.check_logs()
         return "ok", "", time.monotonic() - start
     except BaseException:
         return "not ok", traceback.format_exc() + b.report(), time.monotonic() - start
