@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Doubles, conflicts, poison, retractions and corrections.
+from dibao_test import *
+
+PAIR = dict(badge="F000777")  # events that refer to each other are of one person
+
+
+@test
+def a_double_is_told_as_repeat_and_comes_once_however_it_was_put_in(b):
+    b.start()
+    r = b.recorder("r")
+    assert b.publish(event("a")) == "new"
+    assert b.publish(event("a")) == "repeat"
+    assert b.publish(event("a", urgent=True)) == "conflict"
+    b.r.xadd(b.key("private"), {"e": event("a")})
+    b.r.xadd(b.key("private"), {"e": event("plain")})
+    b.r.xadd(b.key("private"), {"e": event("plain")})
+    b.r.xadd(b.key("private"), {"e": event("plain", issuer="别的局")})
+    assert b.publish(event("end")) == "new"
+    r.wait_for({"a", "plain", "end"})
+    reasons = [f[b"reason"].decode() for _, f in b.r.xrange(b.key("quarantine"))]
+    assert reasons == ["uid was published before with other bytes"], reasons
+    assert b.publish(event("plain")) == "repeat", "what was put in by hand is known by its uid"
+
+
+@test
+def what_was_quarantined_may_be_published_again(b):
+    b.start()
+    r = b.recorder("r")
+    b.r.xadd(b.key("private"), {"e": event("bad", body={"kind": "?"})})
+    until(lambda: b.r.xlen(b.key("quarantine")) == 1, "it is set aside")
+    assert b.publish(event("bad")) == "new"
+    assert b.publish(event("bad")) == "repeat"
+    r.wait_for({"bad"})
+
+
+def poison():
+    """Ten kinds: (channel, fields)."""
+    good = event("poison")
+    deep = b"\x81\xa1a" + b"\x91" * 300 + b"\xc0"
+    return [
+        ("private", {"e": b"not msgpack at all"}),
+        ("private", {"e": good[:-7]}),
+        ("private", {"e": good + b"\x00"}),
+        ("private", {"e": event("p3", body={"reason": "演示"})}),
+        ("private", {"e": event("p4", org="12345")}),
+        ("public", {"e": event("p5")}),
+        ("private", {"e": event("p6", issuer="x" * 20000)}),
+        ("private", {"e": event("p7").replace("演示局".encode(), b"\xff" * 9)}),
+        ("private", {"e": b"\xdf\xff\xff\xff\xff\xa1a"}),
+        ("private", {"e": deep}),
+        ("private", {"x": "not a field of ours"}),
+        ("private", {"e": event("p11").replace(b"\xa1v\x01", b"\xa1v\x02")}),
+    ]
+
+
+def is_set_aside(b, r):
+    want = [(c, f.get("e", b"")) for c, f in poison()]
+    until(lambda: b.r.xlen(b.key("quarantine")) >= len(want), "all poison is set aside")
+    b.publish_many(50, "after")
+    r.wait_for(generated(50, "before") | generated(50, "after"))
+    got = [(f[b"channel"].decode(), f[b"e"], f[b"reason"].decode()) for _, f in b.r.xrange(b.key("quarantine"))]
+    assert sorted(w[:2] for w in got) == sorted((c, e[:16385]) for c, e in want)
+    for channel, bytes_, reason in got:
+        assert reason, "a reason is told"
+    for c in CHANNELS:
+        for _, f in b.r.xrange(b.key(c)):
+            assert f.get(b"f"), "what is left was adopted"
+    assert b.d.process.alive()
+
+
+@test
+def poison_of_ten_kinds_is_set_aside_and_blocks_nobody(b):
+    b.start()
+    r = b.recorder("r")
+    b.publish_many(50, "before")
+    for channel, fields in poison():
+        b.r.xadd(b.key(channel), fields)
+    is_set_aside(b, r)
+
+
+@test
+def poison_that_came_while_no_daemon_ran_is_set_aside_too(b):
+    b.start()
+    b.durable("gateway")
+    r = b.recorder("r", "-d", "gateway")
+    b.publish_many(50, "before")
+    r.wait_for(generated(50, "before"))
+    b.d.stop()
+    for channel, fields in poison():
+        b.r.xadd(b.key(channel), fields)
+    b.d.start()
+    is_set_aside(b, r)
+    late = b.recorder("late", "-s", "time:1000")
+    late.wait_for(generated(50, "before") | generated(50, "after"))
+
+
+@test
+def a_scheduled_event_comes_when_it_is_due_and_not_before(b):
+    b.start()
+    r = b.recorder("r")
+    t = b.r.time()
+    due = t[0] * 1000 + t[1] // 1000 + 1200
+    assert b.publish(event("later", not_before=due)) == "scheduled"
+    assert b.publish(event("later", not_before=due)) == "repeat"
+    b.r.xadd(b.key("private"), {"e": event("by-hand", not_before=due)})
+    assert b.publish(event("cancelled", not_before=due)) == "scheduled"
+    assert b.call("dibao_cancel", "cancelled") == 1
+    assert b.publish(event("now")) == "new"
+    r.wait_for({"now"})
+    until(lambda: "later" in r.uids(), "it comes")
+    t = b.r.time()
+    assert t[0] * 1000 + t[1] // 1000 >= due
+    r.wait_for({"now", "later", "by-hand"})
+
+
+# ---- retractions and corrections ----
+
+def three(b, **offline):
+    """Subscribers by organisation and type, durable, so that they may be away meanwhile."""
+    rs = {}
+    for name, args in (("huxu", ["-o", HUXU]), ("wuzhong", ["-o", "320506"]), ("awards", ["-t", "award"]),
+                       ("penalties", ["-t", "penalty"])):
+        b.durable(name)
+        rs[name] = b.recorder(name, "-d", name, *args)
+    rs["board"] = b.recorder("board", "-p", "-s", "last:1000")
+    return rs
+
+
+def published_and_taken_back(b, away):
+    """A at 胥江 is corrected by B at 吴中; an award, public, is corrected by a private one and back;
+    a penalty is retracted. The subscriber `away` is offline meanwhile."""
+    b.start()
+    rs = three(b)
+    b.publish(event("p", "penalty", HUXU, **PAIR))
+    b.publish(event("q", "award", HUXU, **PAIR))
+    b.publish(event("x", "award", WUZHONG, private=True, **PAIR))
+    b.publish(event("z", "penalty", WUZHONG, **PAIR))
+    rs["huxu"].wait_for({"p", "q"}), rs["wuzhong"].wait_for({"x", "z"})
+    rs["awards"].wait_for({"q", "x"}), rs["penalties"].wait_for({"p", "z"})
+    until(lambda: len(rs["board"].uids()) == 1, "the board shows the public award")
+    shown = rs["board"].uids()[0]
+    if away:
+        rs[away].stop()
+    b.publish(event("p2", "penalty", WUZHONG, corrects="p", **PAIR))          # A -> B
+    b.publish(event("q2", "award", HUXU, private=True, corrects="q", **PAIR))  # public -> private
+    b.publish(event("x2", "award", WUZHONG, corrects="x", **PAIR))            # private -> public
+    b.publish(event("z2", "penalty", WUZHONG, retracts="z", **PAIR))
+    if away:
+        rs[away].start()
+    rs["huxu"].wait_for({"p", "q", "q2"})
+    rs["wuzhong"].wait_for({"x", "z", "p2", "x2", "z2"})
+    rs["awards"].wait_for({"q", "x", "q2", "x2"})
+    rs["penalties"].wait_for({"p", "z", "p2", "z2"})
+    # Who sees only the original is told that it is withdrawn; who sees the new one reads it there.
+    rs["huxu"].wait_withdrawn({"p"})
+    until(lambda: len(rs["board"].uids()) == 2, "the board gets the award that is public now")
+    rs["board"].wait_withdrawn({shown})
+    # (Across audiences the notice is an entry of its own, and tells those too.)
+    for name, saw in (("huxu", {"p", "q"}), ("wuzhong", {"x"}), ("awards", {"q", "x"}), ("penalties", set())):
+        assert rs[name].withdrawn() <= saw, f"{name} is told of {rs[name].withdrawn()}"
+    # A late board does not get again what was taken back, nor ever a private one.
+    late = b.recorder("late", "-p", "-s", "time:1000")
+    until(lambda: rs["board"].uids()[1] in late.uids(), "the late board gets it too")
+    assert shown not in late.uids(), "a withdrawn event is not shown again"
+    # Who asks for history gets the originals marked.
+    replay = b.recorder("replay", "-s", "time:1000")
+    replay.wait_for({"p", "q", "x", "z", "p2", "q2", "x2", "z2"})
+    marked = {l[1] for l in replay.lines() if l[2:] == ["w"]}
+    assert marked == {"p", "q", "x", "z"}, marked
+
+
+@test
+def what_is_taken_back_reaches_all_who_saw_it(b):
+    published_and_taken_back(b, None)
+
+
+@test
+def and_the_station_that_was_offline(b):
+    published_and_taken_back(b, "huxu")
+
+
+@test
+def and_the_other_district_that_was_offline(b):
+    published_and_taken_back(b, "wuzhong")
+
+
+@test
+def and_the_subscriber_to_awards_that_was_offline(b):
+    published_and_taken_back(b, "awards")
+
+
+@test
+def and_the_subscriber_to_penalties_that_was_offline(b):
+    published_and_taken_back(b, "penalties")
+
+
+@test
+def and_the_board_that_was_offline(b):
+    published_and_taken_back(b, "board")
+
+
+@test
+def a_scheduled_event_taken_back_is_never_sent_and_its_correction_is(b):
+    b.start()
+    r, board = b.recorder("r"), b.recorder("board", "-p")
+    t = b.r.time()
+    due = t[0] * 1000 + t[1] // 1000 + 700
+    assert b.publish(event("s1", not_before=due, **PAIR)) == "scheduled"
+    assert b.publish(event("s2", "award", not_before=due, **PAIR)) == "scheduled"
+    assert b.publish(event("s3", not_before=due, **PAIR)) == "scheduled"
+    assert b.publish(event("r1", retracts="s1", **PAIR)) == "new"
+    assert b.publish(event("c2", "award", corrects="s2", **PAIR)) == "new"
+    until(lambda: "s3" in r.uids(), "the one that was left comes")
+    b.publish(event("end"))
+    r.wait_for({"s3", "c2", "end"})
+    assert not r.withdrawn() and not board.withdrawn()
+    assert len(board.uids()) == 1
+
+
+@test
+def an_event_of_another_person_or_unknown_cannot_be_taken_back(b):
+    b.start()
+    r = b.recorder("r")
+    b.publish(event("a", badge="F1"))
+    for bytes_, word in ((event("b", retracts="a", badge="F2"), "DIBAO_PERSON"), (event("c", retracts="no", badge="F1"), "DIBAO_NOREF")):
+        try:
+            b.publish(bytes_)
+            raise AssertionError("was taken")
+        except redis_client.exceptions.ResponseError as e:
+            assert str(e).startswith(word), e
+    b.publish(event("end"))
+    r.wait_for({"a", "end"})
+
+
+run()
