@@ -112,6 +112,26 @@ def a_daemon_stopped_for_two_leases_and_woken_does_no_harm(b):
 
 
 @test
+def a_woken_daemon_sends_nothing_under_a_lease_that_fell_to_another(b):
+    slow = dict(lease_ms=1000, heartbeat_ms=5000, silence_ms=20000)  # so that its client stays with it
+    b.start(**slow)
+    b.durable("gateway")
+    other = b.daemon(**slow).start()
+    first = b.recorder("first", "-d", "gateway")
+    second = b.recorder("second", "-d", "gateway", endpoints=[other.ipc], start=False).start()
+    second.wait_said("^standby")
+    b.publish_many(100, "one")
+    first.wait_for(generated(100, "one"))
+    b.d.pause()
+    second.active()
+    b.publish_many(100, "two")
+    until(lambda: generated(100, "two") <= set(second.uids()), "the second has all")
+    b.d.go_on()
+    first.wait_said("^(connecting superseded|standby)")
+    assert set(first.uids()) == generated(100, "one"), "the first is sent no more"
+
+
+@test
 def a_standby_takes_over_and_the_two_together_have_all(b):
     b.start(lease_ms=1000)
     b.durable("gateway")

@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A subscriber in another language, written to dibao-protocol(7) alone: nothing of libdibao is in it.
+
+    subscriber.py ENDPOINT [--name NAME] [--from resume|new|time|last] [--arg N] [--type T] [--org O]
+                  [--view full|public] [-n COUNT]
+
+Prints "CHANNEL UID" for each event, acknowledges it, and ends after COUNT of them. As a module:
+class Subscriber, for tests that speak the protocol, also wrongly.
+"""
+import argparse
+import os
+import struct
+import time
+
+import msgpack
+import zmq
+
+CHANNELS = ["public", "private", "public-now", "private-now"]
+EVENT, VIEW, WITHDRAWN = 0, 1, 2
+
+
+class Refused(Exception):
+    """(reason, text)"""
+
+
+class Subscriber:
+    def __init__(self, endpoint, bureau="3205", name=None, start="new", arg=0, types=(), orgs=(), view="full",
+                 window=1 << 20, instance=None, context=None):
+        self.endpoint, self.context = endpoint, context or zmq.Context.instance()
+        self.hello = {"pmin": 1, "pmax": 1, "feat": [], "bureau": bureau, "inst": instance or os.urandom(16),
+                      "from": start, "arg": arg, "view": view, "win": window}
+        for key, value in (("name", name), ("types", list(types)), ("orgs", list(orgs))):
+            if value:
+                self.hello[key] = value
+        self.seen, self.heard_ms, self.socket = set(), None, None  # uids of this run; the daemon's clock
+
+    def open(self):
+        """Connect, and say HELLO until answered: each second, over and over."""
+        self.close()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self.socket.setsockopt(zmq.RCVHWM, 0)
+        self.socket.setsockopt(zmq.LINGER, 200)
+        self.socket.connect(self.endpoint)
+        self.number = [0] * 4   # of the last frame received, per channel
+        self.welcome, self.standby, self.lost = None, False, []
+        self.heard, self.said, self.hello_at = time.monotonic(), 0, 0
+
+    def close(self):
+        if self.socket:
+            self.socket.close()
+        self.socket = None
+
+    def send(self, kind, map_=None):
+        try:
+            self.socket.send(kind + (msgpack.packb(map_) if map_ is not None else b""), zmq.DONTWAIT)
+            self.said = time.monotonic()
+        except zmq.Again:
+            pass  # not connected yet
+
+    def bye(self):
+        self.send(b"B", {"why": 9, "text": ""})
+        self.close()
+
+    def ack(self, channel, number, token):
+        self.send(b"A" + struct.pack(">BBQQ", 1, channel, number, token))
+
+    def resume(self):
+        """After silence, a gap or a lost line: anew, from where the acks ended."""
+        if "name" in self.hello:
+            self.hello["from"] = "resume"
+        elif self.heard_ms:
+            self.hello.update({"from": "time", "arg": self.heard_ms - 2000})
+        self.open()
+
+    def receive(self, timeout=1.0, ack=True):
+        """Items of the next message as (channel name, kind, map); [] when it has none."""
+        now = time.monotonic()
+        if not self.welcome and not self.standby and now >= self.hello_at:
+            self.send(b"H", self.hello)
+            self.hello_at = now + (1 if self.said >= now else 0.02)
+        if self.welcome and now - self.said > self.welcome["lease"] / 3000:
+            self.send(b"P")
+        limit = 3 * self.welcome["beat"] / 1000 + 1 if self.welcome else 10
+        if now - self.heard > limit:
+            self.resume()
+        if not self.socket.poll(min(timeout, 0.05) * 1000):
+            return []
+        frames = self.socket.recv_multipart()
+        self.heard = time.monotonic()
+        kind = frames[0][:1]
+        return self.data(frames, ack) if kind == b"D" else self.control(kind, msgpack.unpackb(frames[0][1:]))
+
+    def control(self, kind, m):
+        if kind == b"W":
+            self.welcome, self.standby = m, False
+        elif kind == b"S":
+            self.standby = True
+        elif kind == b"L":
+            self.lost.append((CHANNELS[m["ch"]], m["from"], m["to"], m["why"]))
+        elif kind == b"G":
+            if m["why"] in (4, 5, 3):  # draining, no session, superseded
+                self.resume()
+            else:
+                raise Refused(m["why"], m["text"])
+        return []
+
+    def data(self, frames, ack):
+        _, flags, channel, _, count, number, token, self.heard_ms = struct.unpack(">cBBBIQQQ", frames[0])
+        if number != self.number[channel] + 1 or len(frames) != (2 if count else 1):
+            self.resume()
+            return []
+        self.number[channel] = number
+        items, at = [], 0
+        for _ in range(count):
+            kind, item_flags, length = struct.unpack_from(">BBH", frames[1], at)
+            at += 4 + length
+            items.append((CHANNELS[channel], kind, msgpack.unpackb(frames[1][at - length:at])))
+        assert not count or at == len(frames[1]), "payload has its exact end"
+        new = [i for i in items if i[1] != EVENT or i[2]["uid"] not in self.seen]
+        self.seen |= {m["uid"] for _, kind, m in new if kind == EVENT}
+        self.last = (channel, number, token)
+        if ack:  # an application stores them durably first
+            self.ack(*self.last)
+        return new
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("endpoint")
+    p.add_argument("--name")
+    p.add_argument("--from", dest="start", default="new")
+    p.add_argument("--arg", type=int, default=0)
+    p.add_argument("--type", action="append", default=[])
+    p.add_argument("--org", action="append", default=[])
+    p.add_argument("--view", default="full")
+    p.add_argument("-n", type=int, default=0)
+    o = p.parse_args()
+    s, n = Subscriber(o.endpoint, "3205", o.name, o.start, o.arg, o.type, o.org, o.view), 0
+    s.open()
+    while not o.n or n < o.n:
+        for channel, kind, m in s.receive():
+            print(channel, m.get("uid") or m["pid"].hex(), *(["withdrawn"] if kind == WITHDRAWN else []), flush=True)
+            n += 1
+    s.bye()
+
+
+if __name__ == "__main__":
+    main()
