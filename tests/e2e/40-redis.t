@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# What Redis may do to us: come back with less, forget by retention, be unsafe; and the configuration.
+from dibao_test import *
+
+
+class Rollback:
+    """Redis, as it was at an earlier time."""
+
+    def __init__(self, b):
+        self.b, self.kept = b, b.path("kept")
+        shutil.copytree(b.path("appendonlydir"), self.kept)
+
+    def back(self):
+        self.b.redis.kill()
+        shutil.rmtree(self.b.path("appendonlydir"))
+        shutil.copytree(self.kept, self.b.path("appendonlydir"))
+        self.b.start_redis()
+
+
+def rolled_back(b, publisher_first):
+    b.expected = "Redis came back"
+    b.start()
+    b.durable("gateway"), b.durable("away")
+    durable, plain, away = (b.recorder("durable", "-d", "gateway"), b.recorder("plain"), b.recorder("away", "-d", "away"))
+    first, second, third = generated(500, "first"), generated(400, "second"), generated(300, "third")
+    b.publish_many(500, "first", types=("penalty", "award"))
+    for r in (durable, plain, away):
+        r.wait_for(first)
+    away.stop()
+    rollback = Rollback(b)
+    b.publish_many(400, "second", types=("penalty", "award"), more=("-x", "5"))
+    b.publish(event("taken-back", badge="F000000", retracts="first-0"))
+    for r in (durable, plain):
+        r.wait_for(first | second | {"taken-back"})
+    b.d.pause()
+    rollback.back()
+    if publisher_first:
+        # Half of what is missing comes from its publisher again, then something new.
+        b.publish_many(200, "second", types=("penalty", "award"), more=("-x", "5"))
+        b.publish_many(300, "third", types=("penalty", "award"))
+    b.d.go_on()
+    until(lambda: int(b.r.get(b.key("epoch"))) == 2, "the epoch is the next one", 20)
+    if not publisher_first:
+        b.publish_many(300, "third", types=("penalty", "award"))
+    everything = first | second | third | {"taken-back"}
+    for r in (durable, plain):
+        r.wait_for(everything)
+    away.start()
+    away.wait_for(everything)
+    b.recorder("late", "-s", "time:1000").wait_for(everything)
+    assert set(b.outcomes("second").values()) == {"new"}
+    assert b.publish(event("taken-back", badge="F000000", retracts="first-0")) == "repeat"
+    assert [l[2:] for l in b.recorders["late"].lines() if l[1] == "first-0"] == [["w"]], "it stays withdrawn"
+    b.publish_many(100, "fourth")
+    for r in (durable, plain, away):
+        r.wait_for(everything | generated(100, "fourth"))
+        r.in_order("third"), r.in_order("fourth")
+    b.recorders["late"].want = None
+
+
+@test(fsync="always")
+def redis_rolled_back_to_an_earlier_file_is_healed(b):
+    rolled_back(b, False)
+
+
+@test(fsync="always")
+def redis_rolled_back_and_a_publisher_back_before_the_daemon_is_healed(b):
+    rolled_back(b, True)
+
+
+@test(fsync="always")
+def redis_that_lost_all_is_not_taken_for_an_empty_queue(b):
+    b.expected = "Redis came back|functions|Redis:|setup|cannot"
+    b.start()
+    r = b.recorder("r")
+    b.publish_many(300)
+    r.wait_for(generated(300))
+    b.d.pause()
+    b.redis.kill()
+    shutil.rmtree(b.path("appendonlydir"))
+    b.start_redis()
+    b.d.go_on()
+    b.d.wait_log("dibaoctl setup")
+    b.setup()
+    until(lambda: int(b.r.get(b.key("epoch")) or 0) >= 2, "it is healed", 30)
+    late = b.recorder("late", "-s", "time:1000")
+    late.wait_for(generated(300))
+
+
+@test
+def who_falls_behind_retention_is_told_what_it_lost(b):
+    b.start(private_ms=1000)
+    b.durable("short", 0), b.durable("long", 10**9)
+    short, long_ = b.recorder("short", "-d", "short"), b.recorder("long", "-d", "long")
+    b.publish_many(100, "had")
+    for r in (short, long_):
+        r.wait_for(generated(100, "had")).stop()
+    b.call("dibao_durable", "forget", "long")
+    b.publish_many(200, "gone")
+    last = int(b.r.xrevrange(b.key("private"), count=1)[0][0].split(b"-")[0])
+    until(lambda: b.r.time()[0] * 1000 + b.r.time()[1] / 1000 > last + 1100, "they are old")
+    b.d.stop().start()
+    until(lambda: b.r.xlen(b.key("private")) == 0, "they are trimmed")
+    b.publish_many(50, "kept")
+    short.start()
+    short.wait_for(generated(100, "had") | generated(50, "kept"))
+    short.wait_said(r"^lost private \d+ \d+ .")
+    from_ms, to_ms = map(int, short.said(r"^lost private (\d+) (\d+)")[0])
+    assert from_ms % 3600000 == 0 and to_ms % 3600000 == 0 and from_ms <= last < to_ms
+    assert set(short.said(r"^lost (\S+)")) == {"private"}, "the other channels lost nothing"
+    assert not b.r.exists(b.key("uid:gone-0")), "the record goes with the event"
+    assert b.publish(event("gone-0")) == "new"
+    short.wait_for(generated(100, "had") | generated(50, "kept") | {"gone-0"})
+
+
+@test
+def a_registered_name_within_its_limit_keeps_what_it_has_not_had(b):
+    b.start(private_ms=1000)
+    b.durable("away")
+    away = b.recorder("away", "-d", "away")
+    b.publish_many(100, "had")
+    away.wait_for(generated(100, "had")).stop()
+    b.publish_many(200, "waits")
+    last = int(b.r.xrevrange(b.key("private"), count=1)[0][0].split(b"-")[0])
+    until(lambda: b.r.time()[0] * 1000 + b.r.time()[1] / 1000 > last + 1100, "they are old")
+    b.d.stop().start()
+    until(lambda: b.r.xlen(b.key("private")) == 200, "what it had is trimmed, what it waits for is not")
+    away.start()
+    away.wait_for(generated(100, "had") | generated(200, "waits"))
+    assert not away.said("^lost")
+
+
+@test
+def a_reload_with_a_bad_file_keeps_the_old_one_and_a_good_one_is_taken_up(b):
+    b.expected = "old|keep|refused|reload"
+    b.start(heartbeat_ms=300)
+    r = b.recorder("r")
+    with open(b.d.config) as f:
+        good = f.read()
+    for bad in (good + "[fanout]\nno_such_option = 1\n", good.replace("lease_ms = 2000", "lease_ms = soon"), "[dibao\n\xff"):
+        with open(b.d.config, "w") as f:
+            f.write(bad)
+        seen = len(b.d.log())
+        b.d.process.signal(signal.SIGHUP)
+        b.d.wait_log("keep", since=seen)
+    b.publish_many(100, "one")
+    r.wait_for(generated(100, "one"))
+    b.d.configure(max_sessions=1)
+    seen = len(b.d.log())
+    b.d.process.signal(signal.SIGHUP)
+    b.d.wait_log("reloaded|taken up|new configuration", since=seen)
+    more = b.recorder("more", start=False).start()
+    more.wait_said("^connecting busy")
+    b.publish_many(100, "two")
+    r.wait_for(generated(100, "one") | generated(100, "two"))
+
+
+@test
+def an_unsafe_redis_is_refused_with_the_cure(b):
+    b.expected = "."
+    b.start_redis()
+    b.setup()
+    d = b.daemon()
+    for name, bad, good in (("appendonly", "no", "yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")):
+        b.r.config_set(name, bad)
+        d.start(wait=False)
+        assert d.process.wait() == 78, d.log()
+        assert f"CONFIG SET {name} {good}" in d.log(), d.log()
+        b.r.config_set(name, good)
+    b.r.execute_command("FUNCTION", "FLUSH")
+    d.start(wait=False)
+    assert d.process.wait() == 78
+    assert "dibaoctl setup" in d.log()
+    b.setup()
+    d.start().stop()
+
+
+@test
+def slow_and_stopped_subscribers_harm_nobody_and_lose_nothing(b):
+    b.start(ring_bytes="256K", slice_bytes="1M", budget_bytes="1M", window_bytes="128K", lease_ms=1000)
+    for name in ("stopped", "hung", "slow"):
+        b.durable(name)
+    stopped, hung = b.recorder("stopped", "-d", "stopped"), b.recorder("hung", "-d", "hung", "--hang-after", "100")
+    slow = b.recorder("slow", "-d", "slow", "-w", "131072")
+    others = [b.recorder(f"other{i}") for i in range(3)]
+    b.publish_many(500, "one")
+    for r in (*others, stopped, slow):
+        r.wait_for(generated(500, "one"))
+    stopped.process.signal(signal.SIGSTOP)
+    p = b.publish_many(30000, "two", types=("penalty", "award"), wait=False, more=("-x", "50"))
+    for _ in range(10):  # stops and starts
+        n = len(slow.lines())
+        slow.process.signal(signal.SIGSTOP)
+        until(lambda: len(others[0].lines()) > n + 1000, "the others have more")
+        slow.process.signal(signal.SIGCONT)
+        until(lambda: len(slow.lines()) > n, "the slow one goes on")
+    b.published(p)
+    everything = generated(500, "one") | generated(30000, "two")
+    for r in others:
+        r.wait_for(everything, 30)
+        r.in_order("two")
+    assert len(stopped.lines()) == 500
+    stopped.process.signal(signal.SIGCONT)
+    hung.kill()
+    hung.args.clear()
+    hung.args += ["-d", "hung"]
+    hung.start()
+    for r in (stopped, hung, slow):
+        r.wait_for(everything, 40)
+        r.in_order("two")
+
+
+run()
