@@ -10,7 +10,7 @@ struct load {
 	struct history *h; /* NULL: the history went away before the answer */
 	enum dibao_channel channel;
 	struct entry_id after, upto;
-	bool open;
+	unsigned ahead; /* slices to read after this one without being asked */
 };
 
 struct channel {
@@ -315,6 +315,20 @@ static uint32_t first_after(const struct segment *s, struct entry_id after)
 	return lo;
 }
 
+static enum history_found load(struct history *h, enum dibao_channel ch, struct entry_id after,
+			       struct entry_id upto, unsigned ahead);
+
+/* Sessions go on from a segment to the next: read on before they ask. */
+static void read_ahead(struct history *h, enum dibao_channel ch, const struct segment *s,
+		       unsigned ahead)
+{
+	for (; ahead && s->next; ahead--, s = s->next)
+		if (entry_id_cmp(s->to, s->next->from) < 0) {
+			load(h, ch, s->to, s->next->from, ahead - 1);
+			return;
+		}
+}
+
 static void on_range(enum dibao_channel ch, const struct entry *entries, size_t n,
 		     struct entry_id end, int err, void *userdata)
 {
@@ -359,13 +373,14 @@ static void on_range(enum dibao_channel ch, const struct entry *entries, size_t 
 	h->counters.n_loaded_records += n;
 	while (h->counters.slice_bytes > h->opt.slice_bytes && evict_slice(h, s))
 		;
+	read_ahead(h, ch, s, l->ahead);
 out:
 	free(l);
 	h->opt.on_loaded(ch, h->opt.userdata);
 }
 
 static enum history_found load(struct history *h, enum dibao_channel ch, struct entry_id after,
-			       struct entry_id upto)
+			       struct entry_id upto, unsigned ahead)
 {
 	struct channel *c = &h->channels[ch];
 	struct load *l, **slot = NULL;
@@ -384,7 +399,7 @@ static enum history_found load(struct history *h, enum dibao_channel ch, struct 
 	l = calloc(1, sizeof *l);
 	if (!l)
 		return HISTORY_DOWN;
-	*l = (struct load){ .h = h, .channel = ch, .after = after, .upto = upto };
+	*l = (struct load){ .h = h, .channel = ch, .after = after, .upto = upto, .ahead = ahead };
 	if (reader_range(h->opt.reader, ch, after, upto, HISTORY_LOAD_COUNT, on_range, l) < 0) {
 		free(l);
 		return HISTORY_DOWN;
@@ -409,10 +424,11 @@ enum history_found history_find(struct history *h, enum dibao_channel ch, struct
 		s->used = ++h->tick;
 		*ret_segment = s;
 		*ret_first = first_after(s, after);
+		read_ahead(h, ch, s, HISTORY_READ_AHEAD);
 		return HISTORY_HERE;
 	}
 	assert(above); /* the live segment's to is above `after`, so some segment is */
-	return load(h, ch, after, above->from);
+	return load(h, ch, after, above->from, HISTORY_READ_AHEAD);
 }
 
 const struct history_counters *history_counters(const struct history *h)
