@@ -59,7 +59,7 @@ struct dibao_builder *dibao_builder_free(struct dibao_builder *b)
 
 static enum dibao_kind kind_of(const struct dibao_builder *b, int slot)
 {
-	return b->flat->fields[slot].spec->kind;
+	return b->flat->specs[slot]->kind;
 }
 
 static int set_text(struct dibao_builder *b, int slot, const void *p, size_t len)
@@ -243,13 +243,13 @@ int dibao_builder_text(struct dibao_builder *b, const char *path, const char *te
 
 static bool any_set(const struct dibao_builder *b, uint8_t slot)
 {
-	const struct flat_field *f = &b->flat->fields[slot];
+	const struct flat_key *k = &b->flat->keys[slot];
 
 	if (slot == b->flat->body)
 		return true;
-	if (f->spec->kind != DIBAO_KIND_MAP)
+	if (k->kind != DIBAO_KIND_MAP)
 		return b->values[slot].set;
-	for (uint8_t c = f->child; c; c = b->flat->fields[c].next)
+	for (uint8_t c = k->child; c; c = b->flat->keys[c].next)
 		if (any_set(b, c))
 			return true;
 	return false;
@@ -265,12 +265,12 @@ static void pack_map(const struct dibao_builder *b, msgpack_packer *pk, uint8_t 
 
 static void pack_value(const struct dibao_builder *b, msgpack_packer *pk, uint8_t slot)
 {
-	const struct flat_field *f = &b->flat->fields[slot];
+	const struct flat_key *k = &b->flat->keys[slot];
 	const struct value *v = &b->values[slot];
 
-	switch (f->spec->kind) {
+	switch (k->kind) {
 	case DIBAO_KIND_MAP:
-		pack_map(b, pk, f->child, !f->child);
+		pack_map(b, pk, k->child, !k->child);
 		break;
 	case DIBAO_KIND_INT:
 	case DIBAO_KIND_MS:
@@ -303,16 +303,16 @@ static void pack_map(const struct dibao_builder *b, msgpack_packer *pk, uint8_t 
 	s = first;
 	do {
 		n += any_set(b, s);
-		s = b->flat->fields[s].next;
+		s = b->flat->keys[s].next;
 	} while (s);
 	msgpack_pack_map(pk, n);
 	s = first;
 	do {
 		if (any_set(b, s)) {
-			pack_text(pk, b->flat->fields[s].spec->name, b->flat->fields[s].name_len);
+			pack_text(pk, b->flat->specs[s]->name, b->flat->keys[s].len);
 			pack_value(b, pk, s);
 		}
-		s = b->flat->fields[s].next;
+		s = b->flat->keys[s].next;
 	} while (s);
 }
 

@@ -10,6 +10,7 @@
 #include "mpread.h"
 #include "types.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -80,15 +81,6 @@ static bool choice_is_valid(const char *choices, const uint8_t *p, size_t n)
 	return false;
 }
 
-/* No control characters but the line feed; DEL neither. */
-static bool has_control(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if ((p[i] < 0x20 && p[i] != '\n') || p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 static const char *kind_name(enum dibao_kind k)
 {
 	static const char *const names[] = {
@@ -102,86 +94,89 @@ static const char *kind_name(enum dibao_kind k)
 	return names[k];
 }
 
-static int check_string(struct walk *w, const struct flat_field *f, const struct mp_value *v)
+static int check_string(struct walk *w, uint8_t slot, const struct mp_value *v)
 {
-	const struct dibao_field_spec *s = f->spec;
+	const struct dibao_field_spec *s = w->flat->specs[slot];
+	const char *path = w->flat->paths[slot];
 
 	if (v->kind != MP_STR)
-		return fail(w->err, -EINVAL, f->path, "expected %s", kind_name(s->kind));
+		return fail(w->err, -EINVAL, path, "expected %s", kind_name(s->kind));
 	if (s->kind == DIBAO_KIND_CHOICE)
 		return choice_is_valid(s->choices, v->p, v->n) ?
 			       0 :
-			       fail(w->err, -EINVAL, f->path, "expected one of %s", s->choices);
+			       fail(w->err, -EINVAL, path, "expected one of %s", s->choices);
 	if (v->n < s->min || v->n > s->max)
-		return fail(w->err, -EINVAL, f->path, "expected %lld to %lld bytes, got %u",
+		return fail(w->err, -EINVAL, path, "expected %lld to %lld bytes, got %u",
 			    (long long)s->min, (long long)s->max, v->n);
 	if (s->kind == DIBAO_KIND_DIGITS)
 		return all_digits(v->p, v->n) ?
 			       0 :
-			       fail(w->err, -EINVAL, f->path, "expected decimal digits only");
+			       fail(w->err, -EINVAL, path, "expected decimal digits only");
 	if (s->kind == DIBAO_KIND_DATE)
 		return date_is_valid(v->p, v->n) ?
 			       0 :
-			       fail(w->err, -EINVAL, f->path, "expected a date YYYY-MM-DD that exists");
+			       fail(w->err, -EINVAL, path, "expected a date YYYY-MM-DD that exists");
 	if (!utf8_is_valid(v->p, v->n))
-		return fail(w->err, -EBADMSG, f->path, "not UTF-8");
-	if (has_control(v->p, v->n))
-		return fail(w->err, -EINVAL, f->path, "holds a control character");
+		return fail(w->err, -EBADMSG, path, "not UTF-8");
+	if (text_has_control(v->p, v->n))
+		return fail(w->err, -EINVAL, path, "holds a control character");
 	return 0;
 }
 
-static int check_number(struct walk *w, const struct flat_field *f, const struct mp_value *v)
+static int check_number(struct walk *w, uint8_t slot, const struct mp_value *v)
 {
-	const struct dibao_field_spec *s = f->spec;
+	const struct dibao_field_spec *s = w->flat->specs[slot];
+	const char *path = w->flat->paths[slot];
 
 	if (v->kind != MP_UINT && v->kind != MP_INT)
-		return fail(w->err, -EINVAL, f->path, "expected %s", kind_name(s->kind));
+		return fail(w->err, -EINVAL, path, "expected %s", kind_name(s->kind));
 	if ((v->kind == MP_UINT && v->u > (uint64_t)s->max) || (v->kind == MP_INT && v->i < s->min))
-		return fail(w->err, -EINVAL, f->path, "expected %lld to %lld", (long long)s->min,
+		return fail(w->err, -EINVAL, path, "expected %lld to %lld", (long long)s->min,
 			    (long long)s->max);
 	return 0;
 }
 
-static int walk_map(struct walk *w, uint32_t count, uint8_t first, const char *path,
-		    unsigned depth);
+static int walk_map(struct walk *w, uint32_t count, uint8_t first, uint64_t required,
+		    const char *path, unsigned depth);
 
 static int check_value(struct walk *w, uint8_t slot, unsigned depth)
 {
-	const struct flat_field *f = &w->flat->fields[slot];
-	const struct dibao_field_spec *s = f->spec;
+	const struct flat_key *f = &w->flat->keys[slot];
+	const struct dibao_field_spec *s = w->flat->specs[slot];
+	const char *path = w->flat->paths[slot];
 	const uint8_t *at = w->c.p;
 	struct mp_value v;
 	const char *why;
 	int r = 0;
 
-	if (s->kind == DIBAO_KIND_ANY) {
+	if (f->kind == DIBAO_KIND_ANY) {
 		why = mp_skip_checked(&w->c, MP_DEPTH_MAX - 1);
 		if (why)
-			return fail(w->err, -EBADMSG, f->path, "%s", why);
+			return fail(w->err, -EBADMSG, path, "%s", why);
 	} else {
 		if (!mp_read(&w->c, &v))
-			return fail(w->err, -EBADMSG, f->path, "not sound msgpack");
-		switch (s->kind) {
+			return fail(w->err, -EBADMSG, path, "not sound msgpack");
+		switch (f->kind) {
 		case DIBAO_KIND_MAP:
 			if (v.kind != MP_MAP)
-				return fail(w->err, -EINVAL, f->path, "expected a map");
-			r = walk_map(w, v.n, f->child, f->path, depth - 1);
+				return fail(w->err, -EINVAL, path, "expected a map");
+			r = walk_map(w, v.n, f->child, w->flat->required[slot], path, depth - 1);
 			break;
 		case DIBAO_KIND_INT:
 		case DIBAO_KIND_MS:
-			r = check_number(w, f, &v);
+			r = check_number(w, slot, &v);
 			break;
 		case DIBAO_KIND_BOOL:
 			if (v.kind != MP_BOOL)
-				r = fail(w->err, -EINVAL, f->path, "expected true or false");
+				r = fail(w->err, -EINVAL, path, "expected true or false");
 			break;
 		case DIBAO_KIND_BIN:
 			if (v.kind != MP_BIN || v.n < s->min || v.n > s->max)
-				r = fail(w->err, -EINVAL, f->path, "expected %lld to %lld bytes of binary",
+				r = fail(w->err, -EINVAL, path, "expected %lld to %lld bytes of binary",
 					 (long long)s->min, (long long)s->max);
 			break;
 		default:
-			r = check_string(w, f, &v);
+			r = check_string(w, slot, &v);
 		}
 	}
 	if (r < 0)
@@ -191,17 +186,34 @@ static int check_value(struct walk *w, uint8_t slot, unsigned depth)
 	return 0;
 }
 
-/* Slot of a key among siblings, looked for from `hint` on, once round; -1: unknown. */
-static int find_key(const struct flat *flat, uint8_t first, uint8_t hint, const struct mp_value *key)
+/* The first 8 bytes of a key, zeros after its end; `end` is the end of the bytes it lies in. */
+static inline uint64_t head_of(const struct mp_value *key, const uint8_t *end)
 {
+	uint64_t head = 0;
+
+	if (end - key->p >= 8) {
+		memcpy(&head, key->p, 8);
+		/* In memory order, so that it compares with what flat.c made. */
+		return key->n >= 8 ? head : htole64(le64toh(head) & ((1ull << 8 * key->n) - 1));
+	}
+	memcpy(&head, key->p, key->n < sizeof head ? key->n : sizeof head);
+	return head;
+}
+
+/* Slot of a key among siblings, looked for from `hint` on, once round; -1: unknown. */
+static inline int find_key(const struct flat *flat, uint8_t first, uint8_t hint,
+			   const struct mp_value *key, const uint8_t *end)
+{
+	uint64_t head = head_of(key, end);
 	uint8_t at = hint;
 
 	do {
-		const struct flat_field *f = &flat->fields[at];
+		const struct flat_key *k = &flat->keys[at];
 
-		if (f->name_len == key->n && !memcmp(f->spec->name, key->p, key->n))
+		if (k->head == head && k->len == key->n &&
+		    (key->n <= sizeof head || !memcmp(flat->specs[at]->name, key->p, key->n)))
 			return at;
-		at = f->next ? f->next : first;
+		at = k->next ? k->next : first;
 	} while (at != hint);
 	return -1;
 }
@@ -232,18 +244,9 @@ static int skip_unknown(struct walk *w, const char *path, const struct mp_value 
 	return 0;
 }
 
-static int check_required(struct walk *w, uint8_t first)
+static int missing(struct walk *w, uint64_t slots)
 {
-	uint8_t at = first;
-
-	do {
-		const struct flat_field *f = &w->flat->fields[at];
-
-		if ((f->spec->flags & DIBAO_FIELD_REQUIRED) && !(w->seen >> at & 1))
-			return fail(w->err, -EINVAL, f->path, "missing");
-		at = f->next;
-	} while (at);
-	return 0;
+	return fail(w->err, -EINVAL, w->flat->paths[__builtin_ctzll(slots)], "missing");
 }
 
 /* The body where it stands: now if all is known that decides its form, else later. */
@@ -263,7 +266,8 @@ static int walk_body(struct walk *w, bool last)
 	return 0;
 }
 
-static int walk_map(struct walk *w, uint32_t count, uint8_t first, const char *path, unsigned depth)
+static int walk_map(struct walk *w, uint32_t count, uint8_t first, uint64_t required,
+		    const char *path, unsigned depth)
 {
 	struct mp_value unknown[MP_KEYS_MAX], key;
 	uint32_t n_unknown = 0;
@@ -282,7 +286,7 @@ static int walk_map(struct walk *w, uint32_t count, uint8_t first, const char *p
 			return fail(w->err, -EBADMSG, path, "not sound msgpack");
 		if (key.kind != MP_STR)
 			return fail(w->err, -EBADMSG, path, "a key that is not a string");
-		slot = first || envelope ? find_key(w->flat, first, hint, &key) : -1;
+		slot = first || envelope ? find_key(w->flat, first, hint, &key, w->c.end) : -1;
 		if (slot < 0) {
 			r = skip_unknown(w, path, &key, unknown, n_unknown);
 			if (r < 0)
@@ -291,10 +295,10 @@ static int walk_map(struct walk *w, uint32_t count, uint8_t first, const char *p
 			continue;
 		}
 		if (w->seen >> slot & 1)
-			return fail(w->err, -EBADMSG, w->flat->fields[slot].path,
+			return fail(w->err, -EBADMSG, w->flat->paths[slot],
 				    "a key that stands twice");
 		w->seen |= 1ull << slot;
-		hint = w->flat->fields[slot].next ? w->flat->fields[slot].next : first;
+		hint = w->flat->keys[slot].next ? w->flat->keys[slot].next : first;
 		if (envelope && slot == w->flat->body) {
 			r = walk_body(w, i + 1 == count);
 			body_now = r == 1;
@@ -304,8 +308,8 @@ static int walk_map(struct walk *w, uint32_t count, uint8_t first, const char *p
 		if (r < 0)
 			return r;
 	}
-	r = check_required(w, first);
-	return r < 0 ? r : body_now;
+	required &= ~w->seen;
+	return required ? missing(w, required) : body_now;
 }
 
 static struct dibao_str string_at(const struct dibao_event *ev, unsigned slot)
@@ -373,7 +377,7 @@ static int check_together(const struct dibao_event *ev, struct dibao_error *err)
 {
 	size_t n;
 	const struct dibao_type_spec *types = dibao_types(&n);
-	struct dibao_str state;
+	const struct flat *flat;
 
 	if (number_at(ev, SLOT_V) != 1)
 		return fail(err, -EPROTONOSUPPORT, "v", "expected 1");
@@ -387,10 +391,11 @@ static int check_together(const struct dibao_event *ev, struct dibao_error *err)
 		return fail(err, -EINVAL, "person", "missing");
 	if (ev->retracts.p)
 		return 0;
-	if (dibao_event_str(ev, "body.state", &state) == 0 && state.len == 8) { /* proposed */
-		if (dibao_event_str(ev, "body.notice_until", &state) < 0)
+	flat = types_flat(ev->type);
+	if (flat->state && string_at(ev, flat->state).len == sizeof "proposed" - 1) {
+		if (!ev->slot_[flat->notice_until].len)
 			return fail(err, -EINVAL, "body.notice_until", "missing: required when proposed");
-		if (dibao_event_str(ev, "body.contact", &state) < 0)
+		if (!ev->slot_[flat->contact].len)
 			return fail(err, -EINVAL, "body.contact", "missing: required when proposed");
 	}
 	return 0;
@@ -416,7 +421,8 @@ static int parse_body(struct walk *w)
 			return fail(w->err, -EBADMSG, "body", "not sound msgpack");
 		if (v.kind != MP_MAP)
 			return fail(w->err, -EINVAL, "body", "expected a map");
-		r = walk_map(w, v.n, w->flat->fields[w->flat->body].child, "body", MP_DEPTH_MAX - 1);
+		r = walk_map(w, v.n, w->flat->keys[w->flat->body].child,
+			     w->flat->required[w->flat->body], "body", MP_DEPTH_MAX - 1);
 		if (r < 0)
 			return r;
 	}
@@ -445,7 +451,7 @@ int dibao_event_parse(struct dibao_event *ret, const void *bytes, size_t len,
 		return fail(err, -EBADMSG, "", "not sound msgpack");
 	if (v.kind != MP_MAP)
 		return fail(err, -EBADMSG, "", "expected a map");
-	r = walk_map(&w, v.n, SLOT_V, "", MP_DEPTH_MAX);
+	r = walk_map(&w, v.n, SLOT_V, w.flat->required_top, "", MP_DEPTH_MAX);
 	if (r < 0)
 		return r;
 	body_last = r == 1;
@@ -482,7 +488,7 @@ int dibao_event_view(struct dibao_event *ret, const void *bytes, size_t len)
 
 		if (!mp_read(&c, &key) || key.kind != MP_STR)
 			return -EBADMSG;
-		slot = find_key(flat, SLOT_V, hint, &key);
+		slot = find_key(flat, SLOT_V, hint, &key, c.end);
 		at = c.p;
 		if (slot == SLOT_PERSON && mp_read(&c, &inner) && inner.kind == MP_MAP) {
 			for (uint32_t k = 0; k < inner.n; k++) {
@@ -491,7 +497,7 @@ int dibao_event_view(struct dibao_event *ret, const void *bytes, size_t len)
 
 				if (!mp_read(&c, &key) || key.kind != MP_STR)
 					return -EBADMSG;
-				s = find_key(flat, SLOT_BADGE, SLOT_BADGE, &key);
+				s = find_key(flat, SLOT_BADGE, SLOT_BADGE, &key, c.end);
 				value = c.p;
 				if (!mp_skip(&c, MP_DEPTH_MAX))
 					return -EBADMSG;
@@ -508,7 +514,7 @@ int dibao_event_view(struct dibao_event *ret, const void *bytes, size_t len)
 		if (slot >= 0) {
 			ev.slot_[slot].off = (uint16_t)(at - ev.bytes);
 			ev.slot_[slot].len = (uint16_t)(c.p - at);
-			hint = flat->fields[slot].next ? flat->fields[slot].next : SLOT_V;
+			hint = flat->keys[slot].next ? flat->keys[slot].next : SLOT_V;
 		}
 	}
 	fill(&ev);

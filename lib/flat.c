@@ -19,20 +19,26 @@ static const struct dibao_field_spec body_spec = {
 
 static uint8_t add(struct flat *f, const struct dibao_field_spec *spec, const char *parent)
 {
-	struct flat_field *x = &f->fields[f->n];
+	struct flat_key *k = &f->keys[f->n];
+	size_t len = strlen(spec->name);
 	int n;
 
 	assert(f->n < DIBAO_FIELDS_MAX);
-	x->spec = spec;
-	x->name_len = (uint8_t)strlen(spec->name);
-	n = snprintf(x->path, sizeof x->path, "%s%s%s", parent, *parent ? "." : "", spec->name);
-	assert(n > 0 && (size_t)n < sizeof x->path);
+	f->specs[f->n] = spec;
+	memcpy(&k->head, spec->name, len < sizeof k->head ? len : sizeof k->head);
+	k->len = (uint8_t)len;
+	k->kind = (uint8_t)spec->kind;
+	n = snprintf(f->paths[f->n], sizeof f->paths[0], "%s%s%s", parent, *parent ? "." : "",
+		     spec->name);
+	assert(n > 0 && (size_t)n < sizeof f->paths[0]);
 	(void)n;
 	return f->n++;
 }
 
-/* Adds the fields of a map and what lies in them; returns the first slot, 0 if there is none. */
-static uint8_t add_all(struct flat *f, const struct dibao_field_spec *fields, const char *parent)
+/* Adds the fields of a map and what lies in them; returns the first slot, 0 if there is none.
+ * *ret_required: the slots that must be there. */
+static uint8_t add_all(struct flat *f, const struct dibao_field_spec *fields, const char *parent,
+		       uint64_t *ret_required)
 {
 	uint8_t first = 0, previous = 0;
 	bool any = false;
@@ -41,27 +47,41 @@ static uint8_t add_all(struct flat *f, const struct dibao_field_spec *fields, co
 		uint8_t slot = add(f, fields, parent);
 
 		if (any)
-			f->fields[previous].next = slot;
+			f->keys[previous].next = slot;
 		else
 			first = slot;
 		any = true;
 		previous = slot;
+		if (fields->flags & DIBAO_FIELD_REQUIRED)
+			*ret_required |= 1ull << slot;
 		if (fields->kind == DIBAO_KIND_MAP)
-			f->fields[slot].child = add_all(f, fields->fields, f->fields[slot].path);
+			f->keys[slot].child = add_all(f, fields->fields, f->paths[slot],
+						      &f->required[slot]);
 	}
 	return first;
+}
+
+static uint8_t slot_or_none(const struct flat *f, const char *path)
+{
+	int slot = flat_find(f, path);
+
+	return slot < 0 ? 0 : (uint8_t)slot;
 }
 
 static void make(struct flat *f, const struct dibao_field_spec *body)
 {
 	uint8_t last = 0;
 
-	add_all(f, dibao_envelope(), "");
-	for (uint8_t i = 0; f->fields[i].next; i = f->fields[i].next)
-		last = f->fields[i].next;
+	add_all(f, dibao_envelope(), "", &f->required_top);
+	for (uint8_t i = 0; f->keys[i].next; i = f->keys[i].next)
+		last = f->keys[i].next;
 	f->body = add(f, &body_spec, "");
-	f->fields[last].next = f->body;
-	f->fields[f->body].child = add_all(f, body, "body");
+	f->keys[last].next = f->body;
+	f->required_top |= 1ull << f->body;
+	f->keys[f->body].child = add_all(f, body, "body", &f->required[f->body]);
+	f->state = slot_or_none(f, "body.state");
+	f->notice_until = slot_or_none(f, "body.notice_until");
+	f->contact = slot_or_none(f, "body.contact");
 }
 
 static void make_all(void)
@@ -87,7 +107,7 @@ const struct flat *types_flat(int type)
 int flat_find(const struct flat *f, const char *path)
 {
 	for (int i = 0; i < f->n; i++)
-		if (!strcmp(f->fields[i].path, path))
+		if (!strcmp(f->paths[i], path))
 			return i;
 	return -ENOENT;
 }

@@ -99,16 +99,16 @@ static int pack_object(struct reading *r, json_t *object, int first, const char 
 		       unsigned depth);
 
 /* Times and binary may come as text. */
-static int pack_by_text(struct reading *r, const struct flat_field *f, const char *text)
+static int pack_by_text(struct reading *r, int slot, const char *text)
 {
 	int64_t ms;
 	uint8_t bin[64];
 	size_t n = strlen(text) / 2;
 
-	if (f->spec->kind == DIBAO_KIND_BIN) {
+	if (r->flat->keys[slot].kind == DIBAO_KIND_BIN) {
 		if (strlen(text) % 2 || n > sizeof bin ||
 		    strspn(text, "0123456789abcdefABCDEF") != 2 * n)
-			return fail(r->err, -EINVAL, r->line, f->path, "expected hexadecimal digits");
+			return fail(r->err, -EINVAL, r->line, r->flat->paths[slot], "expected hexadecimal digits");
 		for (size_t i = 0; i < n; i++)
 			sscanf(text + 2 * i, "%2hhx", &bin[i]);
 		msgpack_pack_bin(r->pk, n);
@@ -116,7 +116,7 @@ static int pack_by_text(struct reading *r, const struct flat_field *f, const cha
 		return 0;
 	}
 	if (time_from_text(text, &ms) < 0)
-		return fail(r->err, -EINVAL, r->line, f->path,
+		return fail(r->err, -EINVAL, r->line, r->flat->paths[slot],
 			    "expected Unix ms or a time with zone, 2026-11-23T09:30:00+08:00");
 	msgpack_pack_int64(r->pk, ms);
 	return 0;
@@ -124,26 +124,26 @@ static int pack_by_text(struct reading *r, const struct flat_field *f, const cha
 
 static int pack_field(struct reading *r, int slot, json_t *v, unsigned depth)
 {
-	const struct flat_field *f = &r->flat->fields[slot];
-	enum dibao_kind k = f->spec->kind;
+	enum dibao_kind k = (enum dibao_kind)r->flat->keys[slot].kind;
+	const char *path = r->flat->paths[slot];
 
 	if (json_is_string(v) && (k == DIBAO_KIND_MS || k == DIBAO_KIND_BIN))
-		return pack_by_text(r, f, json_string_value(v));
+		return pack_by_text(r, slot, json_string_value(v));
 	if (json_is_object(v) && k == DIBAO_KIND_MAP)
-		return pack_object(r, v, f->child, f->path, depth - 1);
+		return pack_object(r, v, r->flat->keys[slot].child, path, depth - 1);
 	if (json_is_real(v) && k != DIBAO_KIND_ANY)
-		return fail(r->err, -EINVAL, r->line, f->path, "expected a whole number");
+		return fail(r->err, -EINVAL, r->line, path, "expected a whole number");
 	if (pack_any(r->pk, v, depth) < 0)
-		return fail(r->err, -EBADMSG, r->line, f->path, "nested too deep");
+		return fail(r->err, -EBADMSG, r->line, path, "nested too deep");
 	return 0;
 }
 
 static int find(const struct flat *flat, int first, const char *key)
 {
 	for (int s = first;;) {
-		if (!strcmp(flat->fields[s].spec->name, key))
+		if (!strcmp(flat->specs[s]->name, key))
 			return s;
-		s = flat->fields[s].next;
+		s = flat->keys[s].next;
 		if (!s)
 			return -1;
 	}
@@ -169,14 +169,14 @@ static int pack_object(struct reading *r, json_t *object, int first, const char 
 			return fail(r->err, -EBADMSG, r->line, path, "nested too deep");
 	}
 	for (int s = first; has_table;) {
-		v = json_object_get(object, r->flat->fields[s].spec->name);
+		v = json_object_get(object, r->flat->specs[s]->name);
 		if (v) {
-			pack_text(r->pk, r->flat->fields[s].spec->name, r->flat->fields[s].name_len);
+			pack_text(r->pk, r->flat->specs[s]->name, r->flat->keys[s].len);
 			e = pack_field(r, s, v, depth);
 			if (e < 0)
 				return e;
 		}
-		s = r->flat->fields[s].next;
+		s = r->flat->keys[s].next;
 		if (!s)
 			break;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mpread.h"
 
+#include <endian.h>
 #include <string.h>
 
 static bool take(struct mp_cursor *c, size_t n, const uint8_t **ret)
@@ -49,7 +50,7 @@ static void set_signed(struct mp_value *v, int64_t i)
 	v->i = i;
 }
 
-bool mp_read(struct mp_cursor *c, struct mp_value *v)
+bool mp_read_any(struct mp_cursor *c, struct mp_value *v)
 {
 	const uint8_t *b;
 	uint64_t u;
@@ -138,6 +139,26 @@ bool mp_read(struct mp_cursor *c, struct mp_value *v)
 	}
 }
 
+bool text_has_control(const uint8_t *p, size_t n)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	const uint8_t *end = p + n;
+
+	/* Eight at a time while none is below 0x20 or is 0x7f; both tests may cry wolf, never miss. */
+	for (; end - p >= 8; p += 8) {
+		uint64_t x, del;
+
+		memcpy(&x, p, 8);
+		del = x ^ ones * 0x7f;
+		if (((x - ones * 0x20) & ~x & tops) | ((del - ones) & ~del & tops))
+			break;
+	}
+	for (; p < end; p++)
+		if ((*p < 0x20 && *p != '\n') || *p == 0x7f)
+			return true;
+	return false;
+}
+
 bool utf8_is_valid(const uint8_t *p, size_t n)
 {
 	const uint8_t *end = p + n;
@@ -153,16 +174,22 @@ bool utf8_is_valid(const uint8_t *p, size_t n)
 				break;
 			p += 8;
 		}
+		/* By far the most common: runs of Chinese characters, three bytes each. The masks ask for
+		 * 1110xxxx 10xxxxxx 10xxxxxx and leave out overlong forms and surrogates. */
+		while (end - p >= 4) {
+			uint32_t four;
+
+			memcpy(&four, p, 4);
+			four = le32toh(four);
+			if ((four & 0xc0c0f0) != 0x8080e0 || (four & 0x200f) == 0 ||
+			    (four & 0x200f) == 0x200d)
+				break;
+			p += 3;
+		}
 		if (p == end)
 			break;
 		if (*p < 0x80) {
 			p++;
-			continue;
-		}
-		/* By far the most common: three bytes of a Chinese character. */
-		if (*p >= 0xe1 && *p <= 0xec && end - p >= 3 && (p[1] & 0xc0) == 0x80 &&
-		    (p[2] & 0xc0) == 0x80) {
-			p += 3;
 			continue;
 		}
 		if (*p >= 0xc2 && *p <= 0xdf) {

@@ -30,8 +30,26 @@ struct mp_value {
 
 enum { MP_DEPTH_MAX = 8, MP_KEYS_MAX = 64 };
 
+bool mp_read_any(struct mp_cursor *c, struct mp_value *ret);
+
 /* The next head; for str, bin and ext its content too. False: malformed or truncated. */
-bool mp_read(struct mp_cursor *c, struct mp_value *ret);
+static inline bool mp_read(struct mp_cursor *c, struct mp_value *ret)
+{
+	const uint8_t *p = c->p;
+	size_t left = (size_t)(c->end - p);
+
+	/* Most of what events are made of: short strings. */
+	if (left && (*p & 0xe0) == 0xa0) {
+		ret->kind = MP_STR;
+		ret->n = *p & 0x1f;
+		ret->p = p + 1;
+		if (left <= ret->n)
+			return false;
+		c->p = p + 1 + ret->n;
+		return true;
+	}
+	return mp_read_any(c, ret);
+}
 /*
  * Skip one value wholly, checking soundness: depth, counts, keys of maps are strings and each once
  * (at most MP_KEYS_MAX), strings are UTF-8. NULL, or a static string that says what is wrong.
@@ -41,5 +59,7 @@ const char *mp_skip_checked(struct mp_cursor *c, unsigned depth);
 bool mp_skip(struct mp_cursor *c, unsigned depth);
 
 bool utf8_is_valid(const uint8_t *p, size_t n);
+/* No control characters but the line feed; DEL neither. */
+bool text_has_control(const uint8_t *p, size_t n);
 
 #endif

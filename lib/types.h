@@ -8,18 +8,24 @@
 
 #include <dibao/event.h>
 
-struct flat_field {
-	const struct dibao_field_spec *spec;
-	uint8_t name_len;
-	uint8_t next;	/* slot of the next sibling, 0 at the end */
-	uint8_t child;	/* first slot inside a map, 0 if none */
-	char path[48];
+/* What the walk looks at, kept dense: four to a cache line. */
+struct flat_key {
+	uint64_t head; /* the name's first 8 bytes, zeros after its end */
+	uint8_t len;
+	uint8_t next;  /* slot of the next sibling, 0 at the end */
+	uint8_t child; /* first slot inside a map, 0 if none */
+	uint8_t kind;  /* enum dibao_kind */
 };
 
 struct flat {
-	struct flat_field fields[DIBAO_FIELDS_MAX];
+	struct flat_key keys[DIBAO_FIELDS_MAX];
+	const struct dibao_field_spec *specs[DIBAO_FIELDS_MAX];
+	uint64_t required[DIBAO_FIELDS_MAX]; /* of a map: slots that must stand in it */
+	uint64_t required_top;		     /* of the envelope */
 	uint8_t n;
-	uint8_t body; /* slot of the body */
+	uint8_t body;				/* slot of the body */
+	uint8_t state, notice_until, contact; /* of a body that may be a proposal; 0 = none */
+	char paths[DIBAO_FIELDS_MAX][48];
 };
 
 enum { FLAT_RETRACTION = -2 };

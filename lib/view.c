@@ -51,12 +51,12 @@ static void copy_public(struct out *o, msgpack_packer *pk, const struct dibao_ev
 {
 	unsigned n = 0;
 
-	for (uint8_t s = first; s; s = flat->fields[s].next)
-		n += ev->slot_[s].len && (flat->fields[s].spec->flags & DIBAO_FIELD_PUBLIC);
+	for (uint8_t s = first; s; s = flat->keys[s].next)
+		n += ev->slot_[s].len && (flat->specs[s]->flags & DIBAO_FIELD_PUBLIC);
 	msgpack_pack_map(pk, n);
-	for (uint8_t s = first; s; s = flat->fields[s].next)
-		if (ev->slot_[s].len && (flat->fields[s].spec->flags & DIBAO_FIELD_PUBLIC)) {
-			key(pk, flat->fields[s].spec->name);
+	for (uint8_t s = first; s; s = flat->keys[s].next)
+		if (ev->slot_[s].len && (flat->specs[s]->flags & DIBAO_FIELD_PUBLIC)) {
+			key(pk, flat->specs[s]->name);
 			copy_slot(o, pk, ev, flat, s);
 		}
 }
@@ -64,8 +64,8 @@ static void copy_public(struct out *o, msgpack_packer *pk, const struct dibao_ev
 static void copy_slot(struct out *o, msgpack_packer *pk, const struct dibao_event *ev,
 		      const struct flat *flat, unsigned slot)
 {
-	if (flat->fields[slot].spec->kind == DIBAO_KIND_MAP)
-		copy_public(o, pk, ev, flat, flat->fields[slot].child);
+	if (flat->specs[slot]->kind == DIBAO_KIND_MAP)
+		copy_public(o, pk, ev, flat, flat->keys[slot].child);
 	else
 		out_write(o, (const char *)ev->bytes + ev->slot_[slot].off, ev->slot_[slot].len);
 }
@@ -149,6 +149,6 @@ int dibao_view_encode(const struct dibao_event *ev, const uint8_t view_key[DIBAO
 	pid_if(&pk, view_key, ev->corrects, "corrects");
 	pid_if(&pk, view_key, ev->follows, "follows");
 	key(&pk, "body");
-	copy_public(&o, &pk, ev, flat, flat->fields[flat->body].child);
+	copy_public(&o, &pk, ev, flat, flat->keys[flat->body].child);
 	return o.full ? -ENOBUFS : (int)o.n;
 }
