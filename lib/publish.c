@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The publisher: one blocking connection to Redis and the events in flight on it, oldest first.
+ *
+ * Redis answers in the order of the calls, so a ring tells which answer is whose. An event that is
+ * found wrong before it is sent takes a place in the ring all the same: results come in order.
+ * hiredis formats calls and parses answers; the bytes are sent from here, because its write() would
+ * raise SIGPIPE in a program that has no part in this connection.
+ *
+ * Bounds: WINDOW_MAX events in flight. Redis reads on whether or not we take its answers, so a
+ * blocking send cannot wait for ourselves; it ends by the timeout.
+ *
+ * Failure: the connection is given up for good at its first fault, and all in flight answers
+ * -ENOTCONN. It is not opened again in here: the caller makes a new publisher and publishes again
+ * what was not answered; what had been stored answers `repeat`.
+ */
 #include "queue.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 enum { WINDOW_MAX = 4096, WINDOW_DEFAULT = 256 };
 
@@ -43,6 +61,43 @@ static int fail(struct dibao_error *err, int code, const char *text)
 	return code;
 }
 
+/* While hiredis itself writes: SIGPIPE is held back, and taken away if it came by this. */
+static bool hold_sigpipe(sigset_t *ret_before)
+{
+	sigset_t pipe, pending;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe, ret_before);
+	return sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void release_sigpipe(const sigset_t *before, bool was_pending)
+{
+	sigset_t pipe;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	if (!was_pending)
+		while (sigtimedwait(&pipe, NULL, &(struct timespec){ 0 }) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static int open_connection(struct dibao_publisher *p, const struct dibao_redis_options *opt,
+			   struct dibao_error *err)
+{
+	sigset_t before;
+	bool was_pending = hold_sigpipe(&before);
+	int r = queue_connect(&p->redis, opt, err);
+
+	if (r == 0)
+		r = queue_functions_check(p->redis, err);
+	release_sigpipe(&before, was_pending);
+	return r;
+}
+
 int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_options *opt,
 			struct dibao_error *err)
 {
@@ -53,11 +108,9 @@ int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_o
 		return fail(err, -ENOMEM, "no memory");
 	p->window = WINDOW_DEFAULT;
 	p->ring = calloc(WINDOW_MAX, sizeof *p->ring);
-	r = p->ring ? queue_connect(&p->redis, opt, err) : fail(err, -ENOMEM, "no memory");
+	r = p->ring ? open_connection(p, opt, err) : fail(err, -ENOMEM, "no memory");
 	if (r == 0)
 		r = queue_key(p->base, sizeof p->base, opt->bureau, "");
-	if (r >= 0)
-		r = queue_functions_check(p->redis, err);
 	if (r < 0) {
 		dibao_publisher_free(p);
 		return r;
@@ -108,10 +161,16 @@ static int error_of(const char *text, struct dibao_error *err)
 		{ "DIBAO_INVALID", -EINVAL }, { "DIBAO_NOREF", -ENOENT }, { "DIBAO_PERSON", -EPERM },
 		{ "NOPERM", -EACCES },	      { "NOAUTH", -EACCES },	  { "ERR Function not found", -ENOSYS },
 	};
+	const char *colon = strchr(text, ':');
+	size_t n = strlen("DIBAO_INVALID ");
 
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-		if (!strncmp(text, codes[i].start, strlen(codes[i].start)))
-			return fail(err, codes[i].code, text);
+		if (!strncmp(text, codes[i].start, strlen(codes[i].start))) {
+			fail(err, codes[i].code, text);
+			if (err && codes[i].code == -EINVAL && colon && !memchr(text + n, ' ', (size_t)(colon - text) - n))
+				snprintf(err->field, sizeof err->field, "%.*s", (int)((size_t)(colon - text) - n), text + n);
+			return codes[i].code;
+		}
 	return fail(err, -EIO, text);
 }
 
@@ -157,17 +216,45 @@ int dibao_publisher_window(struct dibao_publisher *p, unsigned window)
 	return 0;
 }
 
-int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len,
-			dibao_publish_done done, void *userdata)
+/* 0, or -ENOTCONN: part of it may be out, so nothing may follow. */
+static int send_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -ENOTCONN;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int send_event(struct dibao_publisher *p, const void *event, size_t len)
 {
 	const char *argv[] = { "FCALL", "dibao_publish", "1", p->base, event };
 	size_t lens[] = { 5, 13, 1, strlen(p->base), len };
+	char *command;
+	int n = redisFormatCommandArgv(&command, 5, argv, lens), r;
+
+	if (n < 0)
+		return -ENOMEM;
+	r = send_all(p->redis->fd, command, (size_t)n);
+	redisFreeCommand(command);
+	return r;
+}
+
+int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len,
+			dibao_publish_done done, void *userdata)
+{
 	struct dibao_event ev;
 	struct waiting *w;
+	int r;
 
 	while (p->n >= p->window) {
-		int r = take_one(p);
-
+		r = take_one(p);
 		if (r < 0)
 			return r;
 	}
@@ -176,8 +263,11 @@ int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len
 	w = &p->ring[(p->head + p->n) % WINDOW_MAX];
 	*w = (struct waiting){ .done = done, .userdata = userdata };
 	w->refused = dibao_event_parse(&ev, event, len, &w->err);
-	if (!w->refused && redisAppendCommandArgv(p->redis, 5, argv, lens) != REDIS_OK)
-		return -ENOMEM;
+	r = w->refused ? 0 : send_event(p, event, len);
+	if (r == -ENOTCONN)
+		break_off(p);
+	if (r < 0)
+		return r;
 	p->n++;
 	return 0;
 }
@@ -213,7 +303,7 @@ int dibao_publish(struct dibao_publisher *p, const void *event, size_t len, stru
 	int r = dibao_publish_async(p, event, len, one_done, &one);
 
 	if (r < 0)
-		return fail(err, r, "connection to Redis lost");
+		return fail(err, r, r == -ENOMEM ? "no memory" : "connection to Redis lost");
 	dibao_publisher_flush(p);
 	return one.outcome;
 }

@@ -1,7 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way to the queue's functions: their text, loading, the check of their version, and the
+ * synchronous connection that the publisher and dibaoctl use (the daemon has its own, redis_link.c).
+ *
+ * The text is queue.lua with two things filled in: the public types of the table, so that Redis and
+ * the library never differ about an audience, and a version that holds a hash of all the rest, so
+ * that no change goes unnoticed for want of a new number.
+ *
+ * No error text holds a password or a value of an event.
+ */
 #include "queue.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -134,14 +146,40 @@ static int authenticate(redisContext *c, const struct dibao_redis_options *opt,
 	return e;
 }
 
+/* "10.0.0.1:6379", "[::1]:6379": the port, or -EINVAL. Names are not looked up: that may block for long. */
+static int split_address(char host[INET6_ADDRSTRLEN], const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	unsigned char binary[16];
+	size_t len;
+	char *end;
+	long port;
+
+	if (!colon || colon[1] < '0' || colon[1] > '9')
+		return -EINVAL;
+	port = strtol(colon + 1, &end, 10);
+	len = (size_t)(colon - address);
+	if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
+		address++;
+		len -= 2;
+	}
+	if (*end || port < 1 || port > 65535 || len >= INET6_ADDRSTRLEN)
+		return -EINVAL;
+	memcpy(host, address, len);
+	host[len] = '\0';
+	if (inet_pton(AF_INET, host, binary) != 1 && inet_pton(AF_INET6, host, binary) != 1)
+		return -EINVAL;
+	return (int)port;
+}
+
 int queue_connect(struct redisContext **ret, const struct dibao_redis_options *opt,
 		  struct dibao_error *err)
 {
 	unsigned ms = opt->timeout_ms ? opt->timeout_ms : 5000;
 	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
-	const char *colon = strrchr(opt->address, ':');
-	char host[64];
+	char host[INET6_ADDRSTRLEN];
 	redisContext *c;
+	int port;
 	int r;
 
 	if (queue_bureau_check(opt->bureau) < 0)
@@ -149,10 +187,10 @@ int queue_connect(struct redisContext **ret, const struct dibao_redis_options *o
 	if (!strncmp(opt->address, "unix:", 5)) {
 		c = redisConnectUnixWithTimeout(opt->address + 5, tv);
 	} else {
-		if (!colon || (size_t)(colon - opt->address) >= sizeof host || atoi(colon + 1) <= 0)
+		port = split_address(host, opt->address);
+		if (port < 0)
 			return fail(err, -EINVAL, "Redis address: expected unix:/path or ip:port");
-		snprintf(host, sizeof host, "%.*s", (int)(colon - opt->address), opt->address);
-		c = redisConnectWithTimeout(host, atoi(colon + 1), tv);
+		c = redisConnectWithTimeout(host, port, tv);
 	}
 	if (!c)
 		return fail(err, -ENOMEM, "no memory");
@@ -162,6 +200,7 @@ int queue_connect(struct redisContext **ret, const struct dibao_redis_options *o
 		return r;
 	}
 	redisSetTimeout(c, tv);
+	fcntl(c->fd, F_SETFD, FD_CLOEXEC);
 	r = authenticate(c, opt, err);
 	if (r < 0) {
 		redisFree(c);
@@ -181,7 +220,8 @@ int queue_functions_check(struct redisContext *c, struct dibao_error *err)
 		return fail(err, -ENOTCONN, "Redis: %s", c->errstr);
 	if (r->type == REDIS_REPLY_ERROR && strstr(r->str, "Function not found"))
 		e = fail(err, -ENOSYS, "the queue's functions are not loaded: run dibaoctl setup");
-	else if (r->type == REDIS_REPLY_ERROR && !strncmp(r->str, "NOPERM", 6))
+	else if (r->type == REDIS_REPLY_ERROR &&
+		 (!strncmp(r->str, "NOPERM", 6) || !strncmp(r->str, "NOAUTH", 6)))
 		e = fail(err, -EACCES, "Redis: %.120s", r->str);
 	else if (r->type == REDIS_REPLY_ERROR)
 		e = fail(err, -EIO, "Redis: %.120s", r->str);

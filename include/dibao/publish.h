@@ -57,7 +57,9 @@ int dibao_publish(struct dibao_publisher *p, const void *event, size_t len,
  * sends and returns; it waits only while the window is full. Results arrive by
  * `done`, in order, from inside later calls of dibao_publish_async(),
  * dibao_publisher_flush() or dibao_publisher_free() (then with -ENOTCONN), each
- * exactly once. Bytes are copied.
+ * exactly once. Bytes are copied. If the call itself fails (-ENOTCONN, -ENOMEM)
+ * that event was not taken and `done` is not called for it; with -ENOTCONN the
+ * publisher is of no more use: make a new one and publish again.
  */
 typedef void (*dibao_publish_done)(void *userdata, int outcome_or_error,
 				   const struct dibao_error *err);
