@@ -103,13 +103,13 @@ static inline redisReply *call_argv(redisContext *c, int n, const char **argv, c
 
 static inline redisReply *command_on(redisContext *c, ...)
 {
-	const char *argv[32];
+	const char *argv[64];
 	int n = 0;
 	va_list ap;
 
 	va_start(ap, c);
 	while ((argv[n] = va_arg(ap, const char *)) != NULL)
-		assert_in_range(++n, 1, 31);
+		assert_in_range(++n, 1, 63);
 	va_end(ap);
 	return call_argv(c, n, argv, NULL);
 }

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue's functions for the daemon: leases, cursors, receipts, the tail, retention, rollback. */
+#include "queue_fixture.h"
+
+#define TTL "60000"
+
+static int empty_with_board(void **state)
+{
+	empty_redis(state);
+	assert_number(call("durable", "set", "board", "1000"), 1);
+	return 0;
+}
+
+/* Granted with this token? */
+static bool leased(const redisReply *r, long long epoch, long long counter)
+{
+	assert_array(r, r->type == REDIS_REPLY_ARRAY && r->elements == 5 ? 5 : 3);
+	if (r->element[0]->integer != 1)
+		return false;
+	assert_number(r->element[1], epoch);
+	assert_number(r->element[2], counter);
+	return true;
+}
+
+/* ---- leases ---- */
+
+static void a_lease_is_for_one_instance_and_fenced_by_a_counter(void **state)
+{
+	redisReply *r;
+
+	(void)state;
+	r = call("lease", "board", "aa", TTL, "d1");
+	assert_true(leased(r, 1, 1));
+	assert_true(r->element[3]->integer > 1700000000000);
+	assert_text(r->element[4], "");
+	/* the same instance takes up again at once, through another daemon too */
+	assert_true(leased(call("lease", "board", "aa", TTL, "d2"), 1, 1));
+	r = call("lease", "board", "bb", TTL, "d3");
+	assert_array(r, 3);
+	assert_number(r->element[0], 0);
+	assert_in_range(r->element[1]->integer, 1, atoi(TTL));
+	assert_text(r->element[2], "d2");
+	assert_true(leased(call("lease", "board", "aa", TTL, "d1"), 1, 1));
+}
+
+static void another_instance_gets_the_lease_when_its_time_is_over(void **state)
+{
+	(void)state;
+	assert_true(leased(call("lease", "board", "aa", "100", "d1"), 1, 1));
+	assert_false(leased(call("lease", "board", "bb", TTL, "d1"), 1, 2));
+	wait_until(leased(call("lease", "board", "bb", TTL, "d1"), 1, 2));
+	assert_false(leased(call("lease", "board", "aa", TTL, "d1"), 1, 3));
+	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 0);
+	assert_number(call("renew", TTL, "board", "bb", "1", "2")->element[0], 1);
+}
+
+static void an_expired_lease_that_nobody_took_can_be_renewed(void **state)
+{
+	(void)state;
+	assert_true(leased(call("lease", "board", "aa", "1", "d1"), 1, 1));
+	wait_until(atoll(field_of("lease:board", "until")) < redis_ms());
+	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 1);
+	assert_false(leased(call("lease", "board", "bb", TTL, "d1"), 1, 2));
+}
+
+static void renewing_answers_for_each_name(void **state)
+{
+	redisReply *r;
+
+	(void)state;
+	call("durable", "set", "sms", "1000");
+	call("lease", "board", "aa", TTL, "d");
+	call("lease", "sms", "cc", TTL, "d");
+	r = call("renew", TTL, "sms", "cc", "1", "1", "none", "aa", "1", "1", "board", "aa", "2", "1",
+		 "board", "aa", "1", "2", "board", "bb", "1", "1", "board", "aa", "1", "1");
+	assert_array(r, 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_number(r->element[i], i == 0 || i == 5);
+}
+
+static void a_lease_given_back_is_free_at_once(void **state)
+{
+	(void)state;
+	call("lease", "board", "aa", TTL, "d");
+	assert_number(call("unlease", "board", "bb", "1", "1"), 0);
+	assert_number(call("unlease", "board", "aa", "1", "2"), 0);
+	assert_false(leased(call("lease", "board", "bb", TTL, "d"), 1, 2));
+	assert_number(call("unlease", "board", "aa", "1", "1"), 1);
+	assert_true(leased(call("lease", "board", "bb", TTL, "d"), 1, 2));
+	assert_number(call("unlease", "board", "aa", "1", "1"), 0);
+}
+
+static void only_registered_names_are_leased(void **state)
+{
+	(void)state;
+	assert_error(call("lease", "nobody", "aa", TTL, "d"), "DIBAO_NODURABLE");
+	assert_number(command("EXISTS", BASE "lease:nobody"), 0);
+	assert_error(call("durable", "set", "a b", "1"), "DIBAO_INVALID");
+	assert_error(call("durable", "set", "", "1"), "DIBAO_INVALID");
+	assert_error(call("durable", "set", "a", "soon"), "DIBAO_INVALID");
+	assert_error(call("durable", "rename", "a", "1"), "DIBAO_INVALID");
+}
+
+static void a_token_never_comes_again_though_a_name_is_forgotten(void **state)
+{
+	(void)state;
+	assert_true(leased(call("lease", "board", "aa", TTL, "d"), 1, 1));
+	assert_number(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0")->element[0], 1);
+	assert_number(call("durable", "forget", "board"), 1);
+	assert_string_equal(field_of("cursors", "board"), "");
+	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 0);
+	assert_number(call("durable", "set", "board", "1000"), 1);
+	assert_true(leased(call("lease", "board", "bb", TTL, "d"), 1, 2));
+	assert_number(call("cursors", "board", "1", "1", "9-0", "0-0", "0-0", "0-0")->element[0], 0);
+	assert_string_equal(field_of("cursors", "board"), "");
+}
+
+static void a_new_epoch_gives_a_new_counter_to_the_same_instance(void **state)
+{
+	(void)state;
+	assert_true(leased(call("lease", "board", "aa", TTL, "d"), 1, 1));
+	assert_number(call("epoch", "1"), 2);
+	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 1);
+	assert_true(leased(call("lease", "board", "aa", TTL, "d"), 2, 2));
+	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 0);
+}
+
+/* ---- cursors ---- */
+
+static void a_cursor_never_goes_back(void **state)
+{
+	(void)state;
+	call("lease", "board", "aa", TTL, "d");
+	assert_number(call("cursors", "board", "1", "1", "9-5", "0-0", "7-0", "0-0")->element[0], 1);
+	assert_string_equal(field_of("cursors", "board"), "1 9-5 0-0 7-0 0-0");
+	assert_number(call("cursors", "board", "1", "1", "10-1", "3-0", "6-9", "0-0")->element[0], 1);
+	assert_string_equal(field_of("cursors", "board"), "1 10-1 3-0 7-0 0-0");
+	assert_number(call("cursors", "board", "1", "1", "10-10", "0-0", "0-0", "0-0")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", "10-9", "0-0", "0-0", "0-0")->element[0], 1);
+	assert_string_equal(field_of("cursors", "board"), "1 10-10 3-0 7-0 0-0");
+	/* ids that a double would round to each other */
+	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551615", "0-0", "0-0", "0-0");
+	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551614", "0-0", "0-0", "0-0");
+	call("cursors", "board", "1", "1", "9007199254740992-0", "0-0", "0-0", "0-0");
+	assert_string_equal(field_of("cursors", "board"),
+			    "1 9007199254740993-18446744073709551615 3-0 7-0 0-0");
+	assert_text(call("lease", "board", "aa", TTL, "d")->element[4],
+		    "1 9007199254740993-18446744073709551615 3-0 7-0 0-0");
+}
+
+static void a_stale_token_moves_no_cursor(void **state)
+{
+	redisReply *r;
+
+	(void)state;
+	call("lease", "board", "aa", "1", "d");
+	/* over, but nobody took it: who had it last may finish */
+	wait_until(atoll(field_of("lease:board", "until")) < redis_ms());
+	assert_number(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0")->element[0], 1);
+	wait_until(leased(call("lease", "board", "bb", TTL, "d"), 1, 2));
+	r = call("cursors", "board", "1", "1", "8-0", "0-0", "0-0", "0-0", "board", "1", "2", "6-0",
+		 "0-0", "0-0", "0-0", "none", "1", "1", "6-0", "0-0", "0-0", "0-0");
+	assert_array(r, 3);
+	assert_number(r->element[0], 0);
+	assert_number(r->element[1], 1);
+	assert_number(r->element[2], 0);
+	assert_string_equal(field_of("cursors", "board"), "1 6-0 0-0 0-0 0-0");
+	assert_string_equal(field_of("cursors", "none"), "");
+}
+
+static void cursors_with_a_fault_write_nothing(void **state)
+{
+	(void)state;
+	call("lease", "board", "aa", TTL, "d");
+	assert_error(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0", "board", "1", "1",
+			  "x", "0-0", "0-0", "0-0"),
+		     "DIBAO_INVALID");
+	assert_error(call("cursors", "board", "1", "1", "5-0"), "DIBAO_INVALID");
+	assert_string_equal(field_of("cursors", "board"), "");
+}
+
+/* ---- receipts ---- */
+
+static void a_receipt_is_kept_unless_its_token_is_stale(void **state)
+{
+	(void)state;
+	call("lease", "board", "aa", TTL, "d");
+	assert_int_equal(call("receipt", "board", "aa", "1", "1", "uid-1", "shown", "17", "ok")->type,
+			 REDIS_REPLY_STRING);
+	assert_string_equal(newest("receipts", "name"), "board");
+	assert_string_equal(newest("receipts", "instance"), "aa");
+	assert_string_equal(newest("receipts", "key"), "uid-1");
+	assert_string_equal(newest("receipts", "state"), "shown");
+	assert_string_equal(newest("receipts", "at"), "17");
+	assert_string_equal(newest("receipts", "detail"), "ok");
+	assert_string_equal(newest("receipts", "token"), "1:1");
+	assert_error(call("receipt", "board", "bb", "1", "1", "u", "shown", "17", ""), "DIBAO_STALE");
+	assert_error(call("receipt", "board", "aa", "1", "2", "u", "shown", "17", ""), "DIBAO_STALE");
+	assert_error(call("receipt", "none", "aa", "1", "1", "u", "shown", "17", ""), "DIBAO_STALE");
+	assert_int_equal(length_of("receipts"), 1);
+	/* a session without a durable name has no fence */
+	assert_int_equal(call("receipt", "", "cc", "0", "0", "u", "failed", "18", "")->type,
+			 REDIS_REPLY_STRING);
+	assert_int_equal(length_of("receipts"), 2);
+}
+
+/* ---- the tail, retention ---- */
+
+static void the_tail_never_goes_back(void **state)
+{
+	(void)state;
+	assert_number(call("tail", "9-0", "0-0", "5-1", "5-2"), 1);
+	assert_number(call("tail", "10-0", "1-0", "5-0", "5-10"), 1);
+	assert_string_equal(field_of("tail", "public"), "10-0");
+	assert_string_equal(field_of("tail", "private"), "1-0");
+	assert_string_equal(field_of("tail", "public-now"), "5-1");
+	assert_string_equal(field_of("tail", "private-now"), "5-10");
+	assert_error(call("tail", "11-0", "x", "5-0", "5-10"), "DIBAO_INVALID");
+}
+
+static void trimming_removes_what_is_older_and_the_records_of_it(void **state)
+{
+	char ids[5][64];
+	redisReply *r;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		char uid[8];
+
+		snprintf(uid, sizeof uid, "u%d", i);
+		publish((struct sample){ .uid = uid }, "new");
+		memcpy(ids[i], got_id, sizeof got_id);
+	}
+	publish((struct sample){ .uid = "r", .retracts = "u1" }, "new");
+	r = call("trim", "public", ids[4], "3");
+	assert_number(r->element[0], 3);
+	assert_number(r->element[1], 1);
+	assert_string_equal(field_of("trimmed", "public"), ids[2]);
+	assert_number(command("EXISTS", BASE "uid:u0", BASE "uid:u1", BASE "uid:u2"), 0);
+	assert_number(command("ZCARD", BASE "withdrawn"), 0);
+	r = call("trim", "public", ids[4], "3");
+	assert_number(r->element[0], 1);
+	assert_number(r->element[1], 0);
+	r = call("trim", "public", ids[4], "3");
+	assert_number(r->element[0], 0);
+	assert_string_equal(field_of("trimmed", "public"), ids[3]);
+	assert_int_equal(length_of("public"), 1);
+	publish((struct sample){ .uid = "u4" }, "repeat");
+	publish((struct sample){ .uid = "u0" }, "new");
+	assert_error(call("trim", "receipts", "1-0", "3"), "DIBAO_INVALID");
+	assert_array(call("trim", "private", "1-0", "3"), 2);
+}
+
+static void trimming_leaves_the_record_of_an_entry_elsewhere(void **state)
+{
+	char id[64];
+	struct bytes b = event_of((struct sample){ .uid = "a" });
+
+	(void)state;
+	publish_bytes(b, "new");
+	snprintf(id, sizeof id, "%s", got_id);
+	{ /* one of the same id, with the same uid, in another channel */
+		const char *argv[] = { "XADD", BASE "private", id, "e", (const char *)b.p };
+		size_t lens[] = { 4, strlen(BASE "private"), strlen(id), 1, b.len };
+
+		call_argv(redis, 5, argv, lens);
+	}
+	assert_number(call("trim", "private", "99999999999999-0", "10")->element[0], 1);
+	assert_string_equal(record("a", "s"), "stored");
+	publish((struct sample){ .uid = "b" }, "new");
+	call("reappend", "public", id);
+	assert_string_not_equal(record("a", "i"), id);
+}
+
+static void trimming_survives_hostile_entries(void **state)
+{
+	(void)state;
+	command("XADD", BASE "public", "5-18446744073709551615", "e", "junk");
+	command("XADD", BASE "public", "6-1", "x", "y");
+	command("XADD", BASE "public", "6-2", "e", "\xc1", "e", "");
+	assert_number(call("trim", "public", "6-0", "1")->element[0], 1);
+	assert_number(call("trim", "public", "9-0", "10")->element[0], 2);
+	assert_int_equal(length_of("public"), 0);
+}
+
+/* ---- rollback ---- */
+
+static void the_epoch_goes_up_once_whoever_asks_and_never_back(void **state)
+{
+	(void)state;
+	assert_number(call("epoch", "1"), 2);
+	assert_number(call("epoch", "1"), 2);
+	assert_number(call("epoch", "2"), 3);
+	command("SET", BASE "epoch", "1"); /* Redis came back with an older one */
+	assert_number(call("epoch", "3"), 4);
+	command("DEL", BASE "epoch");
+	assert_number(call("epoch", "4"), 5);
+	assert_number(call("epoch", "4"), 5);
+	assert_text(command("GET", BASE "epoch"), "5");
+	assert_error(call("epoch", "x"), "DIBAO_INVALID");
+}
+
+static void heal(const char *channel, struct bytes b, int made, char ret[64])
+{
+	redisReply *r = call_bytes("dibao_heal", channel, b);
+
+	assert_array(r, 2);
+	assert_number(r->element[0], made);
+	snprintf(ret, 64, "%s", r->element[1]->str);
+}
+
+static void what_redis_lost_is_published_again_once(void **state)
+{
+	struct bytes b = event_of((struct sample){ .uid = "a" });
+	char id[64], again[64];
+
+	(void)state;
+	publish_bytes(b, "new");
+	heal("public", b, 0, id);
+	assert_string_equal(id, got_id);
+	/* the entry alone is lost */
+	publish((struct sample){ .uid = "r", .retracts = "a" }, "new");
+	command("XDEL", BASE "public", id);
+	heal("public", b, 1, again);
+	assert_string_not_equal(again, id);
+	assert_string_equal(record("a", "i"), again);
+	assert_string_equal(record("a", "w"), "1");
+	assert_string_equal(record("a", "y"), "r");
+	heal("public", b, 0, id);
+	assert_string_equal(id, again);
+	/* its record too */
+	command("FLUSHALL");
+	heal("public", b, 1, id);
+	publish_bytes(b, "repeat");
+	assert_int_equal(entries_in_channels(), 1);
+	assert_error(call("heal", "public", "junk"), "DIBAO_INVALID");
+	assert_error(call("heal", "receipts", "junk"), "DIBAO_INVALID");
+}
+
+static void an_event_that_redis_thinks_is_still_to_come_is_healed_once(void **state)
+{
+	int64_t due = redis_ms() + 200;
+	struct bytes b = event_of((struct sample){ .uid = "a", .not_before = due });
+	char id[64];
+
+	(void)state;
+	publish_bytes(b, "scheduled");
+	heal("public", b, 1, id);
+	wait_until(redis_ms() > due);
+	assert_number(call("release", "10")->element[0], 0);
+	assert_int_equal(length_of("public"), 1);
+	assert_string_equal(record("a", "i"), id);
+}
+
+static void a_lost_withdrawal_is_healed_with_its_cause(void **state)
+{
+	struct bytes a = event_of((struct sample){ .uid = "a" });
+	struct bytes c = event_of((struct sample){ .uid = "c", .is_private = true, .corrects = "a" });
+	char id[64];
+
+	(void)state;
+	heal("public", a, 1, id);
+	heal("private-now", c, 1, id);
+	assert_string_equal(newest("public-now", "w"), "award " GUSU " a");
+	assert_string_equal(record("a", "w"), "1");
+	heal("private-now", c, 0, id);
+	assert_int_equal(length_of("public-now"), 1);
+	/* though its original be gone for good */
+	command("FLUSHALL");
+	heal("private-now", c, 1, id);
+	assert_int_equal(entries_in_channels(), 1);
+}
+
+static void an_entry_appended_again_keeps_its_fields_and_its_record_follows(void **state)
+{
+	char id[64], again[64];
+
+	(void)state;
+	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){ .uid = "r", .retracts = "a" }, "new");
+	snprintf(id, sizeof id, "%s", got_id);
+	snprintf(again, sizeof again, "%s", call("reappend", "public-now", id)->str);
+	assert_string_not_equal(again, id);
+	assert_string_equal(record("r", "i"), again);
+	assert_string_equal(newest("public-now", "w"), "award " GUSU " a");
+	assert_string_equal(newest("public-now", "f"), "1");
+	assert_int_equal(length_of("public-now"), 1);
+	assert_text(call("reappend", "public-now", id), "");
+	add_by_hand("public", event_of((struct sample){ .uid = "h" }), id);
+	snprintf(again, sizeof again, "%s", call("reappend", "public", id)->str);
+	assert_string_equal(newest("public", "f"), "");
+	assert_text(call("adopt", "public", again), "ok");
+	assert_error(call("reappend", "receipts", id), "DIBAO_INVALID");
+}
+
+static void an_entry_with_very_many_fields_does_not_stop_the_healing(void **state)
+{
+	static const char *argv[3 + 20000];
+
+	(void)state;
+	argv[0] = "XADD";
+	argv[1] = BASE "public";
+	argv[2] = "5-1";
+	for (int i = 3; i < 3 + 20000; i++)
+		argv[i] = "z";
+	assert_text(call_argv(redis, 3 + 20000, argv, NULL), "5-1");
+	assert_text(call("reappend", "public", "5-1"), "");
+	assert_int_equal(length_of("public"), 0);
+	assert_int_equal(length_of("quarantine"), 1);
+}
+
+static const char *last_id(const char *channel, const char *field)
+{
+	char key[QUEUE_KEY_MAX];
+	redisReply *r;
+
+	queue_key(key, sizeof key, BUREAU, channel);
+	r = command("XINFO", "STREAM", key);
+	for (size_t i = 0; i + 1 < r->elements; i += 2)
+		if (!strcmp(r->element[i]->str, field))
+			return r->element[i + 1]->str;
+	fail_msg("no %s", field);
+	return NULL;
+}
+
+static void the_last_id_is_raised_and_never_lowered(void **state)
+{
+	(void)state;
+	assert_number(call("raise", "public", "0-0"), 0);
+	assert_number(command("EXISTS", BASE "public"), 0);
+	assert_number(call("raise", "public", "99999999999999-7"), 1);
+	assert_string_equal(last_id("public", "last-generated-id"), "99999999999999-7");
+	assert_int_equal(length_of("public"), 0);
+	assert_number(call("raise", "public", "99999999999999-6"), 0);
+	assert_number(call("raise", "public", "100000000000000-1"), 1);
+	assert_string_equal(last_id("public", "last-generated-id"), "100000000000000-1");
+	publish((struct sample){ .uid = "a" }, "new");
+	assert_string_equal(got_id, "100000000000000-2");
+	publish((struct sample){ .uid = "b", .type = "penalty" }, "new");
+	assert_number(call("raise", "private", "99999999999999-0"), 1);
+	assert_int_equal(length_of("private"), 1);
+	assert_error(call("raise", "private", "-"), "DIBAO_INVALID");
+	assert_error(call("raise", "uid:a", "1-1"), "DIBAO_INVALID");
+}
+
+/* ---- where sessions start ---- */
+
+static void the_last_n_begin_after_the_id_before_them(void **state)
+{
+	char ids[3][64];
+	redisReply *r;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		publish((struct sample){ .uid = (char[2]){ (char)('a' + i), 0 } }, "new");
+		memcpy(ids[i], got_id, sizeof got_id);
+	}
+	r = call("last", "2");
+	assert_array(r, 4);
+	assert_text(r->element[0], ids[0]);
+	assert_text(r->element[1], "0-0");
+	assert_text(call("last", "1")->element[0], ids[1]);
+	assert_text(call("last", "0")->element[0], ids[2]);
+	assert_text(call("last", "3")->element[0], "0-0");
+	assert_text(call("last", "100000")->element[0], "0-0");
+	assert_error(call("last", "100001"), "DIBAO_INVALID");
+	assert_error(call("last", "x"), "DIBAO_INVALID");
+}
+
+/* ---- when Redis is full ---- */
+
+static void with_memory_at_its_end_what_frees_it_still_runs(void **state)
+{
+	char id[64];
+	struct bytes b;
+
+	(void)state;
+	publish((struct sample){ .uid = "a" }, "new");
+	snprintf(id, sizeof id, "%s", got_id);
+	command("CONFIG", "SET", "maxmemory", "1");
+	b = event_of((struct sample){ .uid = "b" });
+	assert_error(call_bytes("dibao_publish", NULL, b), "OOM");
+	assert_true(leased(call("lease", "board", "aa", TTL, "d"), 1, 1));
+	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", id, "0-0", "0-0", "0-0")->element[0], 1);
+	assert_number(call("tail", id, "0-0", "0-0", "0-0"), 1);
+	assert_number(call("trim", "public", "99999999999999-0", "10")->element[0], 1);
+	assert_number(call("unlease", "board", "aa", "1", "1"), 1);
+	command("CONFIG", "SET", "maxmemory", "0");
+	publish_bytes(b, "new");
+}
+
+#define T(f) cmocka_unit_test_setup(f, empty_with_board)
+
+int main(void)
+{
+	const struct CMUnitTest queue_state[] = {
+		T(a_lease_is_for_one_instance_and_fenced_by_a_counter),
+		T(another_instance_gets_the_lease_when_its_time_is_over),
+		T(an_expired_lease_that_nobody_took_can_be_renewed),
+		T(renewing_answers_for_each_name),
+		T(a_lease_given_back_is_free_at_once),
+		T(only_registered_names_are_leased),
+		T(a_token_never_comes_again_though_a_name_is_forgotten),
+		T(a_new_epoch_gives_a_new_counter_to_the_same_instance),
+		T(a_cursor_never_goes_back),
+		T(a_stale_token_moves_no_cursor),
+		T(cursors_with_a_fault_write_nothing),
+		T(a_receipt_is_kept_unless_its_token_is_stale),
+		T(the_tail_never_goes_back),
+		T(trimming_removes_what_is_older_and_the_records_of_it),
+		T(trimming_leaves_the_record_of_an_entry_elsewhere),
+		T(trimming_survives_hostile_entries),
+		T(the_epoch_goes_up_once_whoever_asks_and_never_back),
+		T(what_redis_lost_is_published_again_once),
+		T(an_event_that_redis_thinks_is_still_to_come_is_healed_once),
+		T(a_lost_withdrawal_is_healed_with_its_cause),
+		T(an_entry_appended_again_keeps_its_fields_and_its_record_follows),
+		T(an_entry_with_very_many_fields_does_not_stop_the_healing),
+		T(the_last_id_is_raised_and_never_lowered),
+		T(the_last_n_begin_after_the_id_before_them),
+		T(with_memory_at_its_end_what_frees_it_still_runs),
+	};
+
+	return cmocka_run_group_tests(queue_state, start_redis, stop_redis);
+}
