@@ -18,7 +18,7 @@ class Rollback:
         self.b.start_redis()
 
 
-def rolled_back(b, publisher_first):
+def rolled_back(b, publisher_first, ahead_ms=0):
     b.expected = "Redis came back"
     b.start()
     b.durable("gateway"), b.durable("away")
@@ -31,6 +31,10 @@ def rolled_back(b, publisher_first):
     rollback = Rollback(b)
     b.publish_many(400, "second", types=("penalty", "award"), more=("-x", "5"))
     b.publish(event("taken-back", badge="F000000", retracts="first-0"))
+    if ahead_ms:  # ids go ahead of the clock, so that later ones, after the rollback, are smaller
+        t = b.r.time()
+        b.r.xadd(b.key("private"), {"e": event("ahead")}, id=f"{t[0] * 1000 + t[1] // 1000 + ahead_ms}-0")
+        second.add("ahead")
     for r in (durable, plain):
         r.wait_for(first | second | {"taken-back"})
     b.d.pause()
@@ -67,6 +71,11 @@ def redis_rolled_back_to_an_earlier_file_is_healed(b):
 @test(fsync="always")
 def redis_rolled_back_and_a_publisher_back_before_the_daemon_is_healed(b):
     rolled_back(b, True)
+
+
+@test(fsync="always")
+def redis_rolled_back_and_new_ids_below_those_that_were_read_are_healed(b):
+    rolled_back(b, True, 4000)
 
 
 @test(fsync="always")
