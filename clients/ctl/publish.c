@@ -292,15 +292,58 @@ int ctl_retract(struct ctl *c, int argc, char **argv)
 	return r;
 }
 
-/* Puts text at a dotted path of the event, as the field's kind wants it. */
+/* The row of the table at a dotted path, or NULL. */
+static const struct dibao_field_spec *field_spec(const char *type, const char *path)
+{
+	const struct dibao_field_spec *f = dibao_envelope();
+	int t = dibao_type_find(type, strlen(type));
+	size_t n, len;
+
+	if (!strncmp(path, "body.", 5) && t >= 0) {
+		f = dibao_types(&n)[t].body;
+		path += 5;
+	}
+	while (f) {
+		len = strcspn(path, ".");
+		while (f->name && (strlen(f->name) != len || memcmp(f->name, path, len) != 0))
+			f++;
+		if (!f->name || !path[len])
+			return f->name ? f : NULL;
+		f = f->fields;
+		path += len + 1;
+	}
+	return NULL;
+}
+
+/* Puts a value at a dotted path of the event, making the maps on its way; takes `value`. */
+static int put_at(json_t *event, char *path, json_t *value)
+{
+	char *save = NULL, *part = strtok_r(path, ".", &save), *further;
+	json_t *at = event, *next;
+
+	while ((further = strtok_r(NULL, ".", &save)) != NULL) {
+		next = json_object_get(at, part);
+		if (!next) {
+			next = json_object();
+			json_object_set_new(at, part, next);
+		}
+		at = next;
+		part = further;
+	}
+	if (json_object_set_new(at, part, value) < 0)
+		return ctl_fail(EX_DATAERR, "%s: there is no place for it in that event", part);
+	return 0;
+}
+
+/* Puts text at the field of that name, as the field's kind wants it. */
 static int change(json_t *event, const char *name, const char *value)
 {
 	static const char *const places[] = { "", "body.", "person." };
 	const char *type = json_string_value(json_object_get(event, "type"));
+	const struct dibao_field_spec *f;
 	struct dibao_builder *b;
 	struct dibao_error err;
-	char path[96], *part, *save = NULL;
-	json_t *at = event, *next;
+	char path[96];
 	int r = -ENOENT;
 
 	if (!type || dibao_builder_new(&b, type) < 0)
@@ -312,26 +355,15 @@ static int change(json_t *event, const char *name, const char *value)
 	dibao_builder_free(b);
 	if (r < 0)
 		return ctl_error(&err);
-	part = strtok_r(path, ".", &save);
-	for (char *further = strtok_r(NULL, ".", &save); further; further = strtok_r(NULL, ".", &save)) {
-		next = json_object_get(at, part);
-		if (!next) {
-			next = json_object();
-			json_object_set_new(at, part, next);
-		}
-		at = next;
-		part = further;
-	}
-	/* Numbers and truth values go as such; the rest as text, times included. */
-	next = json_object_get(at, part);
-	if (!strcmp(value, "true") || !strcmp(value, "false"))
-		next = json_boolean(!strcmp(value, "true"));
-	else if (next && json_is_integer(next) && strspn(value, "-0123456789") == strlen(value))
-		next = json_integer(atoll(value));
-	else
-		next = json_string(value);
-	json_object_set_new(at, part, next);
-	return 0;
+	f = field_spec(type, path);
+	/* Times and binary go as text, which JSON of an event allows. */
+	if (f && f->kind == DIBAO_KIND_BOOL)
+		return put_at(event, path, json_boolean(!strcmp(value, "true")));
+	if (f && f->kind == DIBAO_KIND_INT)
+		return put_at(event, path, json_integer(strtoll(value, NULL, 10)));
+	if (f && f->kind == DIBAO_KIND_MS && strspn(value, "0123456789") == strlen(value))
+		return put_at(event, path, json_integer(strtoll(value, NULL, 10)));
+	return put_at(event, path, json_string(value));
 }
 
 int ctl_correct(struct ctl *c, int argc, char **argv)

@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# dibaoctl: each verb against a real Redis and daemon, its words, its JSON and its exit codes.
+from dibao_test import *
+
+AWARD = ["--type", "award", "--org", HUXU, "--badge", "F000001", "--person.name", "演示", "--issuer", "演示局",
+         "--kind.code", "HX", "--kind.name", "火线奖励", "--state", "final", "--public_reason", "演示事由"]
+USAGE, DATAERR, NOINPUT, UNAVAILABLE, NOPERM, CONFIG = 64, 65, 66, 69, 77, 78
+
+
+def ctl(b, *args, code=0, stdin="", conf=None):
+    """What it prints. Its exit code must be the one expected."""
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", conf or b.d.config, *args], input=stdin, capture_output=True,
+                       text=True, timeout=30 * SLOW, env={**os.environ, "TZ": "Asia/Shanghai"})
+    assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
+    assert not re.search("Sanitizer|runtime error:", p.stderr), p.stderr
+    return p.stdout if code == 0 else p.stderr
+
+
+def rows(text):
+    return [json.loads(l) for l in text.splitlines()]
+
+
+def json_event(uid, type="penalty", **more):
+    return json.dumps({"uid": uid, "type": type, "at": 1700000000000, "org": HUXU, "issuer": "演示局",
+                       "person": {"badge": "F000001", "name": "演示"}, "body": BODIES[type], **more}, ensure_ascii=False)
+
+
+def tail(b, *args):
+    """A tail whose session is active; its lines by a Process."""
+    n = len(b.d.ask("clients")["clients"])
+    p = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail", *args], b.path(f"tail{n}-{len(b.processes)}.out"))
+    until(lambda: sum(k["state"] == "active" for k in b.d.ask("clients")["clients"]) > n, "tail is active")
+    return p
+
+
+@test
+def setup_loads_the_functions_and_may_be_called_again(b):
+    b.start_redis()
+    b.d = Daemon(b, "never-started", {})
+    assert "setup" in ctl(b, "publish", *AWARD, code=CONFIG)
+    for _ in range(2):
+        assert "loaded for bureau 3205" in ctl(b, "setup")
+    assert b.call("dibao_version").decode() in ctl(b, "--json", "setup")
+    assert ctl(b, "publish", *AWARD).startswith("new ")
+
+
+@test
+def an_event_by_options_or_as_json_lines_is_published_and_a_fault_is_told_by_line_and_field(b):
+    b.start()
+    r = b.recorder("r")
+    assert ctl(b, "publish", *AWARD, "--uid", "opt-1") == "new opt-1\n"
+    assert rows(ctl(b, "--json", "publish", *AWARD, "--uid", "opt-2", "--amount", "50000")) == [
+        {"uid": "opt-2", "outcome": "new"}]
+    lines = json_event("j-1") + "\n\n" + json_event("j-2", "award") + "\n" + json_event("j-1") + "\n"
+    assert ctl(b, "publish", stdin=lines) == "new j-1\nnew j-2\nrepeat j-1\n"
+    bad = json_event("j-3") + "\n" + json_event("j-4").replace(HUXU, "32") + "\n{nonsense\n" + json_event("j-5")
+    said = ctl(b, "publish", stdin=bad, code=DATAERR)
+    assert re.search("line 2: org: expected 12", said) and re.search("line 3: .*JSON", said), said
+    said = ctl(b, "publish", stdin=json_event("j-1", urgent=True), code=DATAERR)
+    assert "dibaoctl correct j-1" in said, said
+    assert "body.state" in ctl(b, "publish", *AWARD, "--state", "perhaps", code=DATAERR)
+    for wrong in ([*AWARD[2:]], ["--type", "party"], [*AWARD, "--uid"], [*AWARD, "stray", "x"]):
+        ctl(b, "publish", *wrong, code=USAGE)
+    r.wait_for({"opt-1", "opt-2", "j-1", "j-2", "j-3", "j-5"})
+
+
+@test
+def no_redis_and_no_daemon_are_told_apart_from_a_fault_of_ones_own(b):
+    b.start()
+    b.d.stop()
+    assert "no daemon" in ctl(b, "status", code=UNAVAILABLE)
+    b.redis.kill()
+    assert "Redis" in ctl(b, "publish", *AWARD, code=UNAVAILABLE)
+    ctl(b, "status", conf="/nonexistent", code=NOINPUT)
+    ctl(b, "dance", code=USAGE)
+    ctl(b, code=USAGE)
+
+
+@test
+def tail_prints_what_it_is_asked_for_and_stops_after_n(b):
+    b.start()
+    p = tail(b, "--type", "award", "--org", "320508", "-n", "2")
+    j = tail(b, "--json", "-n", "4")
+    ctl(b, "publish", stdin=json_event("t-1") + "\n" + json_event("t-2", "award") + "\n" +
+        json_event("t-3", "award", org=WUZHONG) + "\n" + json_event("t-4", "award"))
+    assert p.wait() == 0 and j.wait() == 0
+    text = p.log()
+    assert [l.split()[-1] for l in text.splitlines()] == ["t-2", "t-4"], text
+    assert "奖励" in text and "火线奖励" in text and "\033" not in text, text
+    got = rows(j.log())
+    assert {g["event"]["uid"] for g in got} == {"t-1", "t-2", "t-3", "t-4"}
+    assert {g["channel"] for g in got} == {"public", "private"} and not any(g["replay"] for g in got)
+    assert [g["event"]["uid"] for g in rows(ctl(b, "tail", "--json", "--type", "award", "--last", "2", "-n", "2"))] == [
+        "t-3", "t-4"]
+    assert len(rows(ctl(b, "tail", "--json", "--since", "1h", "-n", "4"))) == 4
+    for wrong in (["--last", "0"], ["--since", "yesterday"], ["-n", "x"], ["--type"], ["--colour", "red"]):
+        ctl(b, "tail", *wrong, code=USAGE)
+
+
+@test
+def tail_does_not_let_an_event_steer_the_terminal(b):
+    b.start()
+    p = tail(b, "-n", "1")
+    ctl(b, "publish", *AWARD[:-1], "two\nlines \u009b31m", "--uid", "esc", code=0)
+    assert p.wait() == 0
+    assert len(p.log().splitlines()) == 1 and "\u009b" not in p.log(), p.log()
+
+
+@test
+def tail_with_a_durable_name_acknowledges_what_it_printed_and_goes_on_there(b):
+    b.start()
+    assert ctl(b, "durable", "set", "desk", "2h") == ""
+    p = tail(b, "--json", "--name", "desk")
+    ctl(b, "publish", stdin="\n".join(json_event(f"d-{i}") for i in range(8)))
+    until(lambda: len(p.log().splitlines()) == 8, "all are printed")
+    p.signal(signal.SIGTERM)
+    assert p.wait() == 0
+    ctl(b, "publish", stdin="\n".join(json_event(f"d-{i}") for i in range(8, 12)))
+    got = [g["event"]["uid"] for g in rows(ctl(b, "tail", "--json", "--name", "desk", "-n", "4"))]
+    assert got == [f"d-{i}" for i in range(8, 12)], got
+    one, = rows(ctl(b, "--json", "durable", "list"))
+    assert one["name"] == "desk" and one["hold_ms"] == 2 * 3600 * 1000 and one["cursor"], one
+    assert "desk" in ctl(b, "durable", "list")
+    ctl(b, "durable", "forget", "desk")
+    ctl(b, "durable", "forget", "desk", code=DATAERR)
+    assert "dibaoctl durable set" in ctl(b, "tail", "--name", "desk", code=NOPERM)
+    for wrong in (["set"], ["set", "x", "soon"], ["list", "x"], []):
+        ctl(b, "durable", *wrong, code=USAGE)
+
+
+@test
+def what_is_set_aside_can_be_seen_tried_again_and_dropped(b):
+    b.start()
+    r = b.recorder("r")
+    b.r.xadd(b.key("private"), {"e": b"\xc1nonsense"})
+    b.r.xadd(b.key("public"), {"e": event("wrong-place")})
+    until(lambda: b.r.xlen(b.key("quarantine")) == 2, "both are set aside")
+    bad, place = rows(ctl(b, "--json", "quarantine", "list"))
+    assert bad["channel"] == "private" and place["channel"] == "public" and bad["reason"] and bad["bytes"] == 9
+    assert bad["reason"] in ctl(b, "quarantine", "list")
+    assert "c16e6f6e73656e7365" in ctl(b, "quarantine", "show", bad["id"])
+    assert "wrong-place" in ctl(b, "quarantine", "show", place["id"])
+    ctl(b, "quarantine", "retry", bad["id"], code=DATAERR)
+    assert ctl(b, "quarantine", "retry", place["id"]) == "new\n"
+    ctl(b, "quarantine", "drop", bad["id"])
+    assert ctl(b, "quarantine", "list") == ""
+    for verb in ("show", "retry", "drop"):
+        ctl(b, "quarantine", verb, bad["id"], code=DATAERR)
+    r.wait_for({"wrong-place"})
+
+
+@test
+def a_scheduled_event_is_listed_cancelled_and_never_comes(b):
+    b.start()
+    r = b.recorder("r")
+    ahead = int(time.time() * 1000) + 3600_000
+    assert ctl(b, "publish", stdin=json_event("s-1", not_before=ahead)) == "scheduled s-1\n"
+    ctl(b, "publish", stdin=json_event("s-2", not_before=ahead + 1000))
+    assert rows(ctl(b, "--json", "schedule", "list")) == [{"uid": "s-1", "not_before": ahead},
+                                                         {"uid": "s-2", "not_before": ahead + 1000}]
+    ctl(b, "schedule", "cancel", "s-1")
+    ctl(b, "schedule", "cancel", "s-1", code=DATAERR)
+    assert [l.split()[-1] for l in ctl(b, "schedule", "list").splitlines()] == ["s-2"]
+    ctl(b, "publish", stdin=json_event("end"))
+    r.wait_for({"end"})
+
+
+@test
+def a_retraction_and_a_correction_carry_over_what_the_event_held(b):
+    b.start()
+    j = tail(b, "--json", "-n", "6")
+    ctl(b, "publish", *AWARD, "--uid", "a-1")
+    ctl(b, "publish", *AWARD, "--uid", "a-2")
+    assert ctl(b, "retract", "a-1", "--reason", "发错了", "--uid", "r-1") == "new r-1\n"
+    assert ctl(b, "correct", "a-2", "--uid", "c-1", "--public_reason", "新的事由", "--amount", "50000", "--urgent",
+               "false") == "new c-1\n"
+    assert ctl(b, "correct", "c-1", "--uid", "c-2", "--amount", "60000") == "new c-2\n"
+    events = lambda: {g["event"]["uid"]: g["event"] for g in rows(j.log()) if g["kind"] == "event"}
+    until(lambda: {"r-1", "c-1", "c-2"} <= set(events()), "all have come")
+    got = events()
+    assert got["r-1"]["retracts"] == "a-1" and got["r-1"]["body"] == {"reason": "发错了"}
+    assert got["c-1"]["corrects"] == "a-2" and got["c-1"]["person"] == got["a-2"]["person"]
+    assert got["c-1"]["body"] == {**got["a-2"]["body"], "public_reason": "新的事由", "amount": 50000}
+    assert got["c-2"]["corrects"] == "c-1" and got["c-2"]["body"]["amount"] == 60000
+    ctl(b, "retract", "nobody", "--reason", "x", code=DATAERR)
+    ctl(b, "retract", "a-2", code=USAGE)
+    assert "amount" in ctl(b, "correct", "c-2", "--amount", "much", code=DATAERR)
+    ctl(b, "correct", "c-2", "--no_such_field", "x", code=DATAERR)
+    ctl(b, "correct", "c-2", code=USAGE)
+
+
+@test
+def a_hidden_person_is_kept_until_shown_again(b):
+    b.start()
+    ctl(b, "hide", "--badge", "F000001")
+    ctl(b, "hide", "--badge", "F000002", "--until", "2030-01-01T00:00:00+08:00")
+    assert b.r.hgetall(b.key("hidden")) == {b"F000001": b"0", b"F000002": b"1893427200000"}
+    ctl(b, "unhide", "--badge", "F000001")
+    ctl(b, "unhide", "--badge", "F000001", code=DATAERR)
+    ctl(b, "hide", "--badge", "no badge", code=DATAERR)
+    for wrong in ([], ["--badge"], ["--badge", "F1", "--until", "soon"]):
+        ctl(b, "hide", *wrong, code=USAGE)
+    assert b.r.hgetall(b.key("hidden")) == {b"F000002": b"1893427200000"}
+
+
+@test
+def receipts_tell_what_became_of_one_event(b):
+    b.start()
+    b.durable("gateway")
+    r = b.recorder("r", "-d", "gateway", "--receipts")
+    b.publish_many(20)
+    r.wait_for(generated(20))
+    until(lambda: len(r.said(r"^confirmed \d+ 0")) == 20, "20 receipts are confirmed")
+    one, = rows(ctl(b, "--json", "receipts", "e-7"))
+    assert one["name"] == "gateway" and one["state"] == "queued", one
+    assert re.search("gateway.*queued", ctl(b, "receipts", "e-7"))
+    assert ctl(b, "receipts", "e-99") == ""
+
+
+@test
+def status_and_clients_tell_of_the_daemon_and_its_sessions(b):
+    b.start()
+    b.durable("gateway")
+    b.recorder("r", "-d", "gateway", "-t", "penalty", "-o", "320508")
+    one, = rows(ctl(b, "--json", "clients"))
+    assert (one["name"], one["types"], one["orgs"], one["state"]) == ("gateway", ["penalty"], ["320508"], "active")
+    assert re.search("gateway .*active .*penalty .*320508", ctl(b, "clients"))
+    s, = rows(ctl(b, "--json", "status"))
+    assert s["serving"] and s["active"] == 1 and s["redis"]["up"]
+    assert re.search("bureau 3205, serving", ctl(b, "status"))
+    w = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "--json", "status", "--watch"], b.path("watch.out"))
+    until(lambda: len(w.log().splitlines()) >= 2, "it is told again and again")
+    w.signal(signal.SIGTERM)
+    assert w.wait() == 0
+    assert "reload" in ctl(b, "reload")
+
+
+@test
+def help_and_types_name_every_verb_type_and_field(b):
+    b.start_redis()
+    b.d = Daemon(b, "never-started", {})
+    verbs = re.findall(r"^  ([a-z]+)  ", ctl(b, "--help").split("Verbs:")[1], re.M)
+    assert {"setup", "publish", "tail", "clients", "durable", "quarantine", "schedule", "retract", "correct", "hide",
+            "unhide", "receipts", "status", "types", "reload"} <= set(verbs), verbs
+    for v in verbs:
+        assert ctl(b, v, "--help").startswith(f"usage: dibaoctl [OPTION ...] {v}")
+    assert ctl(b, "--version").startswith("dibaoctl ")
+    assert {t["type"] for t in rows(ctl(b, "types", "--json"))} == set(BODIES)
+    for word in ("promotion (晋升)", "--body.to.code", "--person.badge"):
+        assert word in ctl(b, "types"), word
+
+
+run()
