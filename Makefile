@@ -19,7 +19,7 @@ PKG_CONFIG ?= pkg-config
 # ---- what must be installed, by Debian's names ----
 DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpack-dev libsystemd-dev libinih-dev libsodium-dev libjansson-dev
 DEPS_RUN := redis-server redis-tools
-DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc
+DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace
 DEPS_BENCH := gnuplot-nox python3
 PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson

@@ -20,6 +20,7 @@
 
 struct redis_server {
 	char dir[64], socket[96], address[104];
+	char trace[96]; /* a file: run under strace, writes and syncs are noted in it; "": don't */
 	pid_t pid;
 };
 
@@ -34,6 +35,7 @@ static inline void redis_server_init(struct redis_server *s)
 	assert(mkdtemp(s->dir));
 	(void)snprintf(s->socket, sizeof s->socket, "%s/redis.sock", s->dir);
 	(void)snprintf(s->address, sizeof s->address, "unix:%s", s->socket);
+	s->trace[0] = '\0';
 	s->pid = 0;
 }
 
@@ -55,7 +57,14 @@ static inline void redis_server_start(struct redis_server *s, const char *const 
 	}
 	s->pid = fork();
 	if (s->pid == 0) {
+		const char *traced[48] = {"strace", "-D", "-f", "-s", "4096", "-o", s->trace,
+					  "-e", "trace=write,writev,fsync,fdatasync"};
+
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves none behind */
+		if (s->trace[0]) { /* -D: the pid stays that of Redis */
+			memcpy(traced + 9, argv, sizeof argv);
+			execvp(traced[0], (char **)(uintptr_t)traced);
+		}
 		execvp(argv[0], (char **)(uintptr_t)argv);
 		_exit(127);
 	}
