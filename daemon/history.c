@@ -10,7 +10,9 @@ struct load {
 	struct history *h; /* NULL: the history went away before the answer */
 	enum dibao_channel channel;
 	struct entry_id after, upto;
-	unsigned ahead; /* slices to read after this one without being asked */
+	unsigned ahead;	     /* slices to read after this one without being asked */
+	bool answered;	     /* then it covers up to `end`, and is being worked off */
+	struct entry_id end;
 };
 
 struct channel {
@@ -329,6 +331,18 @@ static void read_ahead(struct history *h, enum dibao_channel ch, const struct se
 		}
 }
 
+static void on_range_end(enum dibao_channel ch, struct entry_id end, void *userdata)
+{
+	struct load *l = userdata;
+
+	if (!l->h)
+		return;
+	l->answered = true;
+	l->end = end;
+	if (l->ahead && entry_id_cmp(end, l->upto) < 0)
+		load(l->h, ch, end, l->upto, l->ahead - 1);
+}
+
 static void on_range(enum dibao_channel ch, const struct entry *entries, size_t n,
 		     struct entry_id end, int err, void *userdata)
 {
@@ -389,8 +403,13 @@ static enum history_found load(struct history *h, enum dibao_channel ch, struct 
 		l = c->loads[k];
 		if (!l)
 			slot = &c->loads[k];
-		else if (entry_id_cmp(l->after, after) <= 0)
-			return HISTORY_WAIT; /* it may well cover this; if not, we ask again */
+		else if (entry_id_cmp(l->after, after) <= 0 &&
+			 !(l->answered && entry_id_cmp(after, l->end) >= 0)) {
+			/* It may well cover this; if not, we ask again. */
+			if (l->ahead < ahead)
+				l->ahead = ahead;
+			return HISTORY_WAIT;
+		}
 		else if (entry_id_cmp(l->after, upto) < 0)
 			upto = l->after;
 	}
@@ -400,7 +419,8 @@ static enum history_found load(struct history *h, enum dibao_channel ch, struct 
 	if (!l)
 		return HISTORY_DOWN;
 	*l = (struct load){ .h = h, .channel = ch, .after = after, .upto = upto, .ahead = ahead };
-	if (reader_range(h->opt.reader, ch, after, upto, HISTORY_LOAD_COUNT, on_range, l) < 0) {
+	if (reader_range(h->opt.reader, ch, after, upto, HISTORY_LOAD_COUNT, on_range_end,
+			 on_range, l) < 0) {
 		free(l);
 		return HISTORY_DOWN;
 	}

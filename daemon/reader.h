@@ -41,6 +41,10 @@ struct reader *reader_free(struct reader *r);
 int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COUNT]);
 void reader_stop(struct reader *r); /* no more on_entries until started */
 
+/* The answer is there, its entries not yet checked: it covers up to `end`. The time to ask for what
+ * follows, so that Redis works while we do. */
+typedef void (*reader_range_end_fn)(enum dibao_channel c, struct entry_id end, void *userdata);
+
 /* Entries of (after, upto], at most `count` raw ones. n valid entries; `end`: everything up to it
  * is covered (the last raw id, or upto when the range is exhausted). err: 0 or negative errno (then
  * n = 0): -ENOTCONN, -EIO (Redis refused; logged). A reply that is too large is asked for again in
@@ -49,7 +53,8 @@ void reader_stop(struct reader *r); /* no more on_entries until started */
 typedef void (*reader_range_fn)(enum dibao_channel c, const struct entry *entries, size_t n,
 				struct entry_id end, int err, void *userdata);
 int reader_range(struct reader *r, enum dibao_channel c, struct entry_id after,
-		 struct entry_id upto, unsigned count, reader_range_fn fn, void *userdata);
+		 struct entry_id upto, unsigned count, reader_range_end_fn early,
+		 reader_range_fn fn, void *userdata);
 
 struct reader_counters {
 	uint64_t n_entries, n_bytes, n_adopted, n_repeats, n_quarantined, n_unknown_keys;

@@ -19,6 +19,7 @@ struct range_request {
 	unsigned count;
 	enum dibao_channel channel;
 	struct entry_id after, upto;
+	reader_range_end_fn early;
 	reader_range_fn fn;
 	void *userdata;
 };
@@ -35,7 +36,7 @@ static void range_unlink(struct reader *r, const struct range_request *q)
 
 /* Valid entries of the reply into r->range_entries; their number or a negative errno. */
 static ssize_t range_collect(struct reader *r, const struct range_request *q,
-			     const redisReply *reply, struct entry_id *ret_last)
+			     const redisReply *reply)
 {
 	char reason[ENTRY_REASON_MAX];
 	size_t n = 0;
@@ -58,9 +59,24 @@ static ssize_t range_collect(struct reader *r, const struct range_request *q,
 		if (entry_check(&r->range_entries[n], &raw, q->channel, reason) == 0) {
 			n++;
 		}
-		*ret_last = raw.id;
 	}
 	return (ssize_t)n;
+}
+
+/* What the reply covers: up to its last entry when it is full, else all that was asked. */
+static int range_end(const struct range_request *q, const redisReply *reply, struct entry_id *ret)
+{
+	struct raw_entry raw;
+
+	if (reply->elements < q->count) {
+		*ret = q->upto;
+		return 0;
+	}
+	if (raw_entry_read(&raw, reply->element[reply->elements - 1]) < 0) {
+		return -EBADMSG;
+	}
+	*ret = raw.id;
+	return 0;
 }
 
 static int range_send(struct reader *r, struct range_request *q);
@@ -69,7 +85,7 @@ static void on_range(struct redis_link *l, const redisReply *reply, void *userda
 {
 	struct range_request *q = userdata;
 	struct reader *r = q->reader;
-	struct entry_id end = q->upto, last = q->upto;
+	struct entry_id end = q->upto;
 	ssize_t n;
 
 	(void)l;
@@ -89,9 +105,12 @@ static void on_range(struct redis_link *l, const redisReply *reply, void *userda
 		reader_log_fault("cannot read a range", reply);
 		n = -EIO;
 	} else {
-		n = range_collect(r, q, reply, &last);
-		if (n >= 0 && reply->elements >= q->count) {
-			end = last;
+		n = range_end(q, reply, &end);
+		if (n == 0 && q->early) {
+			q->early(q->channel, end, q->userdata);
+		}
+		if (n == 0) {
+			n = range_collect(r, q, reply);
 		}
 	}
 	range_unlink(r, q);
@@ -112,7 +131,8 @@ static int range_send(struct reader *r, struct range_request *q)
 }
 
 int reader_range(struct reader *r, enum dibao_channel c, struct entry_id after,
-		 struct entry_id upto, unsigned count, reader_range_fn fn, void *userdata)
+		 struct entry_id upto, unsigned count, reader_range_end_fn early,
+		 reader_range_fn fn, void *userdata)
 {
 	struct range_request *q = calloc(1, sizeof *q);
 	int k;
@@ -128,6 +148,7 @@ int reader_range(struct reader *r, enum dibao_channel c, struct entry_id after,
 		.channel = c,
 		.after = after,
 		.upto = upto,
+		.early = early,
 		.fn = fn,
 		.userdata = userdata,
 	};
@@ -136,6 +157,7 @@ int reader_range(struct reader *r, enum dibao_channel c, struct entry_id after,
 		free(q);
 		return k;
 	}
+	redis_link_flush(r->range_link);
 	q->next = r->ranges;
 	r->ranges = q;
 	return 0;

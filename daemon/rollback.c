@@ -164,7 +164,7 @@ static void next_range(struct rollback *r)
 	int e;
 
 	r->n_pending = 1;
-	e = reader_range(r->opt.reader, r->channel, r->at, r->tail, RANGE_COUNT, on_range, r);
+	e = reader_range(r->opt.reader, r->channel, r->at, r->tail, RANGE_COUNT, NULL, on_range, r);
 	if (e < 0)
 		end(r, e);
 }

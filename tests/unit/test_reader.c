@@ -482,7 +482,7 @@ static void large_entries_arrive_too(void **state)
 	start(f);
 	wait_until(f, f->n_seen == 1500);
 	assert_int_equal(reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, (struct entry_id){0, 0},
-				      f->upto[DIBAO_CHANNEL_PUBLIC], 4096, on_range, f),
+				      f->upto[DIBAO_CHANNEL_PUBLIC], 4096, NULL, on_range, f),
 			 0);
 	wait_until(f, f->n_ranges == 1);
 	assert_int_equal(f->range_n, 750);
@@ -552,21 +552,21 @@ static void a_range_gives_what_the_tail_gave_in_parts(void **state)
 	upto = f->seen[89].id;
 	after = f->seen[9].id;
 	assert_int_equal(
-		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, after, upto, 50, on_range, f), 0);
+		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, after, upto, 50, NULL, on_range, f), 0);
 	wait_until(f, f->n_ranges == 1);
 	assert_int_equal(f->range_err, 0);
 	assert_int_equal(f->range_n, 50);
 	assert_int_equal(entry_id_cmp(f->range_first, f->seen[10].id), 0);
 	assert_int_equal(entry_id_cmp(f->range_end, f->seen[59].id), 0);
 	assert_int_equal(
-		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, f->range_end, upto, 50, on_range, f),
+		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, f->range_end, upto, 50, NULL, on_range, f),
 		0);
 	wait_until(f, f->n_ranges == 2);
 	assert_int_equal(f->range_n, 80);
 	assert_int_equal(entry_id_cmp(f->range_end, upto), 0);
 	/* An empty range is covered up to its end. */
 	assert_int_equal(
-		reader_range(f->reader, DIBAO_CHANNEL_PRIVATE, after, upto, 50, on_range, f), 0);
+		reader_range(f->reader, DIBAO_CHANNEL_PRIVATE, after, upto, 50, NULL, on_range, f), 0);
 	wait_until(f, f->n_ranges == 3);
 	assert_int_equal(entry_id_cmp(f->range_end, upto), 0);
 }
@@ -581,7 +581,7 @@ static void a_range_skips_what_is_not_valid(void **state)
 	add_poison(f); /* and nobody tails */
 	publish(f, "award", "2", "");
 	assert_int_equal(reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, (struct entry_id){0, 0}, all,
-				      500, on_range, f),
+				      500, NULL, on_range, f),
 			 0);
 	wait_until(f, f->n_ranges == 1);
 	assert_int_equal(f->range_err, 0);
@@ -595,13 +595,13 @@ static void a_range_on_a_lost_link_is_answered_with_an_error(void **state)
 
 	make_reader(f, NULL);
 	assert_int_equal(reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, (struct entry_id){0, 0}, all,
-				      500, on_range, f),
+				      500, NULL, on_range, f),
 			 0);
 	redis_server_stop(&f->server);
 	wait_until(f, f->n_ranges == 1);
 	assert_int_equal(f->range_err, -ENOTCONN);
 	assert_int_equal(reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, (struct entry_id){0, 0}, all,
-				      500, on_range, f),
+				      500, NULL, on_range, f),
 			 -ENOTCONN);
 }
 
@@ -617,7 +617,7 @@ static void a_reader_may_be_freed_with_everything_on_its_way(void **state)
 	start(f);
 	wait_until(f, f->n_seen == 1);
 	assert_int_equal(reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, (struct entry_id){0, 0}, all,
-				      500, on_range, f),
+				      500, NULL, on_range, f),
 			 0);
 	f->reader = reader_free(f->reader);
 	for (int i = 0; i < 10; i++) {
