@@ -435,7 +435,8 @@ static bool name_is_valid(struct dibao_str s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'A' && s.p[i] <= 'Z') ||
-		      (s.p[i] >= 'a' && s.p[i] <= 'z') || strchr("._-", s.p[i])))
+		      (s.p[i] >= 'a' && s.p[i] <= 'z') || s.p[i] == '.' || s.p[i] == '_' ||
+		      s.p[i] == '-'))
 			return false;
 	return true;
 }
