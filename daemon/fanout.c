@@ -422,7 +422,8 @@ void fanout_beat(struct fanout *f, struct session *s)
 
 		if (!at->attached || at->n > SESSION_FLIGHTS_MAX / 2)
 			continue;
-		if (send_frame(f, s, c, &position, 0) == -EHOSTUNREACH)
+		/* Who is told of no replay has all that was before. */
+		if (send_frame(f, s, c, &position, at->in_step ? 0 : WIRE_DATA_REPLAY) == -EHOSTUNREACH)
 			f->opt.on_gone(s, f->opt.userdata);
 	}
 }

@@ -38,6 +38,7 @@ struct starting {
 	bool not_known; /* no such durable name */
 	bool granted, has_cursor, cursor_written;
 	uint64_t epoch, counter, left_ms;
+	uint64_t granted_ms; /* Redis' clock at the lease */
 	struct entry_id cursor[DIBAO_CHANNEL_COUNT], trimmed[DIBAO_CHANNEL_COUNT],
 		last[DIBAO_CHANNEL_COUNT];
 };
@@ -79,6 +80,7 @@ static void on_lease(struct redis_link *l, const redisReply *reply, void *userda
 		st->granted = true;
 		st->epoch = (uint64_t)reply->element[1]->integer;
 		st->counter = (uint64_t)reply->element[2]->integer;
+		st->granted_ms = (uint64_t)reply->element[3]->integer;
 		if (reply->element[4]->type == REDIS_REPLY_STRING && reply->element[4]->len > 0) {
 			st->has_cursor = parse_cursor(st, reply->element[4]->str);
 			st->failed |= !st->has_cursor;
@@ -276,9 +278,11 @@ static void activate(struct starting *st, struct session *s)
 		at->attached = channels >> c & 1;
 		at->cursor = st->cursor_written ? st->cursor[c] : start_of(st, a, c);
 		at->acked = at->cursor;
-		/* What it was sent before and had not acknowledged comes again. */
-		if (a->from == DIBAO_START_RESUME && st->has_cursor)
-			at->repeats = later(tail, at->cursor);
+		/* What it was sent before and had not acknowledged comes again, perhaps by another
+		 * daemon that had read further than we have. */
+		if (st->has_cursor)
+			at->repeats = later(later(tail, at->cursor),
+					    (struct entry_id){ st->granted_ms, UINT64_MAX });
 	}
 	s->state = SESSION_ACTIVE;
 	m->n_active++;
