@@ -4,7 +4,8 @@
  *
  * A DEALER is connected to exactly one endpoint and thrown away when that ends: at a disconnect (the
  * socket's monitor tells), after silence, at GOODBYE, at a protocol error. The next one goes to the
- * next endpoint in turn, after a pause of 50 ms that doubles to 5 s, with jitter; a WELCOME resets it.
+ * next endpoint in turn, after a pause of 50 ms that doubles to 5 s, with jitter; a WELCOME resets it,
+ * or 10 s of calm when the last one ended by a protocol error, for that may come again and again.
  */
 #include "subscriber_parts.h"
 
@@ -24,6 +25,7 @@ enum {
 	SILENCE_SLACK_USEC = 1000000,
 	STANDBY_BEAT_MS = 15000,   /* until a WELCOME told better */
 	TIME_MARGIN_MS = 2000,	   /* clocks of daemon and Redis may differ by a second */
+	CALM_USEC = 10000000,	   /* a connection that broke the protocol must last so long */
 	CONTROL_MAX = 4096,
 	GOODBYE_LINGER_MS = 200,
 	MESSAGE_MAX = 128 * 1024,
@@ -159,7 +161,7 @@ void link_close(struct dibao_subscriber *s, bool say_goodbye)
 	zmq_socket_monitor(s->socket, NULL, 0);
 	close_socket(&s->monitor, &s->monitor_fd, s->epoll_fd);
 	close_socket(&s->socket, &s->socket_fd, s->epoll_fd);
-	s->now = (struct delivering){ 0 };
+	subscriber_end_frame(s);
 }
 
 /* The connection is over; the next attempt is due after `wait`. */
@@ -175,6 +177,7 @@ static void over(struct dibao_subscriber *s, enum dibao_state state, enum dibao_
 		s->status.n_reconnects++;
 	}
 	s->endpoint = (s->endpoint + 1) % s->n_endpoints;
+	s->broke_protocol |= why == DIBAO_REASON_PROTOCOL;
 	s->connect_at = state == DIBAO_STATE_REFUSED ? UINT64_MAX : link_now() + wait;
 	s->ack_due = 0;
 	subscriber_set_state(s, state, why, text, len);
@@ -208,9 +211,12 @@ static void connect_next(struct dibao_subscriber *s, uint64_t now)
 /* ---- HELLO ---- */
 
 /* Without a durable name the daemon keeps no place for us; after an interruption we ask for what came
- * since the last frame, and know again by its bytes what we had. */
+ * since the time at which each channel had last caught up, and know again by its bytes what we had.
+ * If one never had, history is asked for anew. */
 static void choose_start(const struct dibao_subscriber *s, struct wire_hello *h)
 {
+	int64_t oldest = INT64_MAX;
+
 	h->from = s->opt.start;
 	h->from_arg = s->opt.start_arg;
 	if (!s->was_active)
@@ -218,10 +224,17 @@ static void choose_start(const struct dibao_subscriber *s, struct wire_hello *h)
 	if (s->durable) {
 		h->from = DIBAO_START_RESUME;
 		h->from_arg = 0;
-	} else if (s->status.heartbeat_ms) {
-		h->from = DIBAO_START_TIME;
-		h->from_arg = s->status.heartbeat_ms - TIME_MARGIN_MS;
+		return;
 	}
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		if (s->channels >> c & 1 && s->live_ms[c] < oldest)
+			oldest = s->live_ms[c];
+	if (oldest == INT64_MAX || oldest <= TIME_MARGIN_MS)
+		return;
+	h->from_arg = oldest - TIME_MARGIN_MS;
+	if (s->opt.start == DIBAO_START_TIME && s->opt.start_arg > h->from_arg)
+		h->from_arg = s->opt.start_arg;
+	h->from = DIBAO_START_TIME;
 }
 
 static void send_hello(struct dibao_subscriber *s, uint64_t now)
@@ -264,6 +277,17 @@ static uint64_t alive_interval(const struct dibao_subscriber *s)
 	return s->lease_ms ? (uint64_t)s->lease_ms * 1000 / 3 : HELLO_USEC * 5;
 }
 
+static bool readable(void *socket)
+{
+	int events = 0;
+	size_t n = sizeof events;
+
+	while (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &n) < 0)
+		if (zmq_errno() != EINTR)
+			return false;
+	return events & ZMQ_POLLIN;
+}
+
 void link_timers(struct dibao_subscriber *s, uint64_t now)
 {
 	static const uint8_t alive = WIRE_ALIVE;
@@ -276,13 +300,18 @@ void link_timers(struct dibao_subscriber *s, uint64_t now)
 		return;
 	}
 	if (s->status.state == DIBAO_STATE_CONNECTING) {
-		if (now >= s->give_up_at)
+		if (now >= s->give_up_at && !readable(s->socket))
 			link_fail(s, DIBAO_REASON_NONE, "no answer");
 		else if (now >= s->hello_at)
 			send_hello(s, now);
 		return;
 	}
-	if (now >= s->heard_at + silence(s)) {
+	if (s->backoff_usec && now >= s->calm_at) {
+		s->backoff_usec = 0;
+		s->broke_protocol = false;
+	}
+	/* It was perhaps we who did not listen. */
+	if (now >= s->heard_at + silence(s) && !readable(s->socket)) {
 		link_fail(s, DIBAO_REASON_NONE, "nothing was heard for too long");
 		return;
 	}
@@ -320,7 +349,16 @@ static int on_welcome(struct dibao_subscriber *s, const void *p, size_t len)
 	s->lease_ms = w.lease_ms;
 	s->beat_ms = w.beat_ms;
 	s->granted = w.window_bytes;
-	s->backoff_usec = 0;
+	if (!s->broke_protocol)
+		s->backoff_usec = 0;
+	s->calm_at = link_now() + CALM_USEC;
+	s->channels = w.channels;
+	s->welcome_ms = w.clock_ms;
+	if (!s->was_active)
+		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+			s->live_ms[c] = s->opt.start == DIBAO_START_LAST ? 0 :
+					s->opt.start == DIBAO_START_TIME ? s->opt.start_arg :
+									   w.clock_ms;
 	s->was_active = true;
 	s->status.token_epoch = w.epoch;
 	s->status.token_counter = w.counter;
@@ -478,17 +516,6 @@ int link_receive(struct dibao_subscriber *s, uint64_t now)
 	if (r < 0)
 		link_fail(s, DIBAO_REASON_PROTOCOL, "unexpected message");
 	return 1;
-}
-
-static bool readable(void *socket)
-{
-	int events = 0;
-	size_t n = sizeof events;
-
-	while (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &n) < 0)
-		if (zmq_errno() != EINTR)
-			return false;
-	return events & ZMQ_POLLIN;
 }
 
 bool link_has_more(struct dibao_subscriber *s)

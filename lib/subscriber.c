@@ -21,7 +21,15 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { DISPATCH_DEFAULT = 1000, ACK_USEC = 20000, ENDPOINT_MAX = 256, WATCHDOG_USEC = 10000000 };
+enum {
+	DISPATCH_DEFAULT = 1000,
+	ACK_USEC = 20000,
+	ENDPOINT_MAX = 256,
+	WATCHDOG_USEC = 10000000,
+	/* After a reconnect, how long live frames may still bring what we had: the daemon that we
+	 * found may be behind the one we left. */
+	SETTLE_MS = 5000,
+};
 
 static int fail(struct dibao_error *err, int code, const char *text)
 {
@@ -191,7 +199,7 @@ void subscriber_set_state(struct dibao_subscriber *s, enum dibao_state state,
 
 /* ---- deliveries ---- */
 
-/* The rest of the frame in hand. Returns the callback's value, or -EPROTO for an invalid event. */
+/* The rest of the frame in hand. Returns the callback's value. An invalid event ends the connection. */
 static int deliver(struct dibao_subscriber *s, unsigned max, unsigned *n)
 {
 	struct delivering *d = &s->now;
@@ -220,19 +228,30 @@ static int deliver(struct dibao_subscriber *s, unsigned max, unsigned *n)
 							d->item - 1, &it)) {
 			s->status.n_repeats++;
 			if (!d->left)
-				d->frame = NULL;
+				subscriber_end_frame(s);
 			continue;
 		}
 		if (s->opt.validate && it.kind == DIBAO_ITEM_EVENT &&
-		    dibao_event_parse(&ev, it.bytes, it.len, NULL) < 0)
-			return -EPROTO;
+		    dibao_event_parse(&ev, it.bytes, it.len, NULL) < 0) {
+			link_fail(s, DIBAO_REASON_PROTOCOL, "invalid event");
+			return 0;
+		}
 		++*n;
 		s->status.n_delivered++;
 		r = s->opt.on_delivery(s, &out, s->opt.userdata);
+		if (!d->left)
+			subscriber_end_frame(s);
 		if (r)
 			return r;
 	}
 	return 0;
+}
+
+void subscriber_end_frame(struct dibao_subscriber *s)
+{
+	if (s->now.frame)
+		zmq_msg_close(&s->now.held);
+	s->now = (struct delivering){ 0 };
 }
 
 int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h,
@@ -247,17 +266,22 @@ int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h
 	r = inflight_push(&s->inflight, h, payload, &frame);
 	if (r < 0)
 		return r;
+	if (!(h->flags & WIRE_DATA_REPLAY))
+		s->live_ms[h->channel] = (int64_t)h->clock_ms;
 	if (!h->count)
 		return 0;
-	if (!(h->flags & (WIRE_DATA_MAY_REPEAT | WIRE_DATA_REPLAY)))
+	if (!(h->flags & (WIRE_DATA_MAY_REPEAT | WIRE_DATA_REPLAY)) &&
+	    (int64_t)h->clock_ms >= s->welcome_ms + SETTLE_MS)
 		inflight_forget_old(&s->inflight, h->channel);
 	s->now = (struct delivering){
 		.header = *h,
 		.frame = frame,
-		.p = zmq_msg_data(&frame->payload),
 		.left = h->count,
 		.may_repeat = s->inflight.n_old > 0,
 	};
+	zmq_msg_init(&s->now.held);
+	zmq_msg_copy(&s->now.held, &frame->payload);
+	s->now.p = zmq_msg_data(&s->now.held);
 	return 0;
 }
 
@@ -304,7 +328,8 @@ static void set_timer(struct dibao_subscriber *s, uint64_t now)
 
 	if (s->ack_due && s->ack_due < due)
 		due = s->ack_due;
-	if (due == s->timer_set && due > now)
+	/* One that fires too early does no harm: it is set anew then. */
+	if (s->timer_set > now && s->timer_set <= due)
 		return;
 	in = due > now ? due - now : 1;
 	if (in > WATCHDOG_USEC)
@@ -312,7 +337,7 @@ static void set_timer(struct dibao_subscriber *s, uint64_t now)
 	t.it_value.tv_sec = (time_t)(in / 1000000);
 	t.it_value.tv_nsec = (long)(in % 1000000) * 1000;
 	timerfd_settime(s->timer_fd, 0, &t, NULL);
-	s->timer_set = due;
+	s->timer_set = now + in;
 }
 
 int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max)
@@ -333,8 +358,6 @@ int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max)
 	for (;;) {
 		if (s->now.left) {
 			r = deliver(s, max, &n);
-			if (r == -EPROTO)
-				link_fail(s, DIBAO_REASON_PROTOCOL, "invalid event");
 			flush_acks(s, now);
 			if (r || n >= max)
 				break;
@@ -349,7 +372,7 @@ int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max)
 	set_timer(s, now);
 	if (s->now.left || link_has_more(s))
 		raise_event(s);
-	if (r < 0 && r != -EPROTO)
+	if (r < 0)
 		return r;
 	s->callback_value = r;
 	return (int)n;
@@ -395,7 +418,8 @@ int dibao_subscriber_ack(struct dibao_subscriber *s, uint64_t ack)
 	int r = inflight_ack(&s->inflight, ack);
 
 	/* Outside of dispatch nobody else looks after the due ack. */
-	if (r == 0 && !s->n_dispatching && !s->ack_due) {
+	if (r == 0 && !s->n_dispatching &&
+	    (!s->ack_due || s->inflight.floor_bytes >= s->granted / 2)) {
 		uint64_t now = link_now();
 
 		flush_acks(s, now);

@@ -27,6 +27,7 @@ struct receipt {
 struct delivering {
 	struct wire_data header;
 	struct in_frame *frame; /* borrowed from inflight; nothing is pushed meanwhile */
+	zmq_msg_t held;		/* a reference of our own while left > 0: acks may end inflight's */
 	const uint8_t *p;
 	uint32_t left, item;
 	bool may_repeat;
@@ -56,6 +57,13 @@ struct dibao_subscriber {
 	uint64_t backoff_usec;
 	uint32_t lease_ms, beat_ms;
 	bool was_active; /* once: then a reconnect goes on where it was */
+	bool broke_protocol;
+	uint64_t calm_at;  /* µs: then a new failure is a new story */
+	uint8_t channels;  /* of the WELCOME: bit i = enum dibao_channel i */
+	/* Daemon's clock at the channel's last frame that was not catching up: all before it is here.
+	 * 0 = not caught up yet. */
+	int64_t live_ms[DIBAO_CHANNEL_COUNT];
+	int64_t welcome_ms; /* daemon's clock at WELCOME */
 
 	struct inflight inflight;
 	struct delivering now;
@@ -72,6 +80,7 @@ void subscriber_set_state(struct dibao_subscriber *s, enum dibao_state state,
 /* 0; -EPROTO and others: the connection must be given up. Takes the payload's content. */
 int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h,
 			   zmq_msg_t *payload);
+void subscriber_end_frame(struct dibao_subscriber *s);
 
 /* link.c */
 uint64_t link_now(void); /* µs, CLOCK_MONOTONIC */

@@ -68,7 +68,8 @@ enum wire_kind {
  */
 enum {
 	WIRE_DATA_MAY_REPEAT = 1u << 0, /* items may have been delivered before */
-	WIRE_DATA_REPLAY = 1u << 1,	/* from history, not live */
+	/* From history, not live. Unset, also on a position frame: the channel has caught up. */
+	WIRE_DATA_REPLAY = 1u << 1,
 	WIRE_ITEM_IS_WITHDRAWN = 1u << 0,
 };
 
@@ -142,7 +143,7 @@ struct wire_hello {
 	uint32_t window_bytes;
 };
 
-/* WELCOME {proto, feat: [str], name?: str, epoch: int, ctr: int, lease: ms, beat: ms,
+/* WELCOME {proto, feat: [str], epoch: int, ctr: int, lease: ms, beat: ms,
  *          win: bytes granted, view, chans: [int], clock: ms}.
  * epoch/ctr: fencing token; 0/0 when not durable. lease: send ACK or ALIVE at least every third
  * of it. beat: cadence of position frames on each channel of chans. */

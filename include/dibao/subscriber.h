@@ -10,7 +10,11 @@
  * is durably taken over (written to your own store), in any order.
  *
  * A subscriber reconnects, changes endpoints and resumes by itself; an
- * application need only look at the states it is told of.
+ * application need only look at the states it is told of. With a durable name
+ * the daemon knows what was acknowledged, and nothing is missed however long
+ * one is away. Without, the library asks for what came since it had last caught
+ * up, by the daemon's clock and 2 s more: events are missed if the daemon was
+ * cut off from Redis for longer than that when the connection broke.
  *
  * Threads: a subscriber belongs to the thread that calls it. Several threads
  * may each have their own subscribers on one shared struct dibao_context.
@@ -56,8 +60,8 @@ enum dibao_item_kind {
 	DIBAO_ITEM_WITHDRAWN = 2, /* bytes are {pid, uid?}: take it back, wherever it shows */
 };
 
-/* One delivery. bytes are borrowed until the callback returns (or until the
- * next dibao_subscriber_next()); keep a copy if you need more. */
+/* One delivery. bytes are borrowed until the callback returns, also when it
+ * acknowledges; keep a copy if you need more. */
 struct dibao_delivery {
 	enum dibao_item_kind kind;
 	enum dibao_channel channel;
@@ -138,7 +142,8 @@ struct dibao_subscriber_options {
 /* Strings and arrays are copied. *ret is the caller's. -EINVAL, -ENOMEM. */
 int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ctx,
 			 const struct dibao_subscriber_options *opt, struct dibao_error *err);
-/* Sends pending acks and a goodbye, waits at most 200 ms for the wire. Returns NULL. */
+/* Sends pending acks and a goodbye; dibao_context_free() waits at most 200 ms for the wire. Not from
+ * a callback. Returns NULL. */
 struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s);
 
 /* A descriptor to poll for reading; the same for the subscriber's whole life,
@@ -153,8 +158,8 @@ int dibao_subscriber_run(struct dibao_subscriber *s);
 void dibao_subscriber_stop(struct dibao_subscriber *s); /* async-signal-safe */
 
 /* Acknowledge one delivery, in any order. The floor (all up to it acked) goes out at most
- * every 20 ms or each half window. -EINVAL unknown or acked before; deliveries of an earlier
- * connection are accepted and have no effect. */
+ * every 20 ms or each half window. A delivery of an earlier connection counts for its
+ * repetition, which is then not delivered. -EINVAL unknown or acked before; -ENOMEM. */
 int dibao_subscriber_ack(struct dibao_subscriber *s, uint64_t ack);
 /* Acknowledge all delivered so far. */
 int dibao_subscriber_ack_all(struct dibao_subscriber *s);
