@@ -67,6 +67,8 @@ int raw_entry_read(struct raw_entry *ret, const redisReply *reply)
 	return 0;
 }
 
+enum { ENTRY_TYPE_MAX = 32 };
+
 /* "<type> <org> <uid>"; a uid may hold blanks. */
 static int withdrawal_parse(struct withdrawal *ret, struct dibao_str w)
 {
@@ -74,7 +76,8 @@ static int withdrawal_parse(struct withdrawal *ret, struct dibao_str w)
 	const char *org = memchr(w.p, ' ', w.len);
 	const char *uid = org ? memchr(org + 1, ' ', (size_t)(end - org - 1)) : NULL;
 
-	if (!uid || org == w.p || uid + 1 == end || (size_t)(end - uid - 1) > DIBAO_UID_MAX_BYTES) {
+	if (!uid || org == w.p || org - w.p > ENTRY_TYPE_MAX || uid - org - 1 != DIBAO_ORG_BYTES ||
+	    uid + 1 == end || (size_t)(end - uid - 1) > DIBAO_UID_MAX_BYTES) {
 		return -EBADMSG;
 	}
 	ret->type = (struct dibao_str){w.p, (size_t)(org - w.p)};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frame.h"
+#include "clock.h"
 
 #include <dibao/view.h>
 #include <errno.h>
@@ -60,7 +61,8 @@ static uint8_t *add_view(uint8_t *p, const uint8_t *end, const struct frame_cont
 
 	if (withdrawn_has(ctx->withdrawn, r->uid_hash))
 		return p;
-	if (dibao_event_parse(&ev, record_bytes(s, r), r->len, NULL) < 0)
+	if (dibao_event_parse(&ev, record_bytes(s, r), r->len, NULL) < 0 ||
+	    hidden_has(ctx->hidden, ev.badge, unix_ms()))
 		return p;
 	n = dibao_view_encode(&ev, ctx->view_key, false, buf, sizeof buf);
 	if (n < 0)

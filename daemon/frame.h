@@ -7,6 +7,7 @@
 #ifndef DAEMON_FRAME_H
 #define DAEMON_FRAME_H
 
+#include "hidden.h"
 #include "history.h"
 #include "lane.h"
 
@@ -22,6 +23,7 @@ struct frame {
 /* What encoding needs to know besides the entries. */
 struct frame_context {
 	const struct withdrawn *withdrawn;
+	const struct hidden *hidden;
 	const uint8_t *view_key; /* DIBAO_VIEW_KEY_BYTES; for pids */
 };
 

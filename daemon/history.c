@@ -103,6 +103,8 @@ static void segment_add(struct segment *s, const struct withdrawn *w, const stru
 	uint8_t *p = s->bytes + s->len;
 
 	*r = (struct record){ .id = e->id, .off = (uint32_t)s->len, .type = DIBAO_TYPE_UNKNOWN };
+	if (e->hidden.p)
+		r->flags |= RECORD_HIDING;
 	if (e->has_event) {
 		r->flags |= RECORD_EVENT | (e->ev.is_private ? RECORD_PRIVATE : 0);
 		r->len = (uint16_t)e->ev.len;

@@ -32,6 +32,7 @@ enum {
 	RECORD_EVENT = 1u << 0,
 	RECORD_WITHDRAWAL = 1u << 1,
 	RECORD_PRIVATE = 1u << 2,
+	RECORD_HIDING = 1u << 3, /* because a badge is hidden, or no more: for public views alone */
 };
 
 struct record {

@@ -222,6 +222,8 @@ unsigned lane_wants(const struct lane *lane, const struct segment *s, const stru
 	const struct filter *f = &lane->filter;
 	unsigned wants = LANE_NOTHING;
 
+	if ((r->flags & RECORD_HIDING) && !f->public_view)
+		return LANE_NOTHING;
 	if ((r->flags & RECORD_EVENT) && !(f->public_view && (r->flags & RECORD_PRIVATE)) &&
 	    filter_matches(f, record_type(s, r), r->org))
 		wants |= LANE_EVENT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a daemon must know before it serves: the epoch, where the tail was left, and what has been
- * withdrawn. Withdrawals are read 1,000 at a time; their number is bounded by retention.
+ * What a daemon must know before it serves: the epoch, where the tail was left, what has been
+ * withdrawn and who is hidden. Withdrawals are read 1,000 at a time; their number is bounded by retention.
  */
 #include "call.h"
 #include "server_parts.h"
@@ -26,6 +26,39 @@ static void end(struct loading *l, int err)
 
 static void ask_withdrawn(struct loading *l);
 
+/* Badge, until, badge, until ... of at most as many people as the bureau has. */
+static void on_hidden(struct redis_link *link, const redisReply *reply, void *userdata)
+{
+	struct loading *l = userdata;
+
+	(void)link;
+	if (!reply || reply->type != REDIS_REPLY_ARRAY) {
+		end(l, -EIO);
+		return;
+	}
+	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+		const redisReply *badge = reply->element[i];
+
+		if (hidden_set(&l->s->hidden, (struct dibao_str){ badge->str, badge->len },
+			       strtoll(reply->element[i + 1]->str, NULL, 10)) == -ENOMEM) {
+			end(l, -ENOMEM);
+			return;
+		}
+	}
+	end(l, 0);
+}
+
+static void ask_hidden(struct loading *l)
+{
+	static struct call call;
+
+	hidden_clear(&l->s->hidden);
+	call_command(&call, "HGETALL");
+	call_key(&call, l->s->base, "hidden");
+	if (call_send(&call, l->s->main, on_hidden, l) < 0)
+		end(l, -ENOTCONN);
+}
+
 static void on_withdrawn(struct redis_link *link, const redisReply *reply, void *userdata)
 {
 	struct loading *l = userdata;
@@ -46,7 +79,7 @@ static void on_withdrawn(struct redis_link *link, const redisReply *reply, void 
 	}
 	l->offset += (int64_t)reply->elements;
 	if (reply->elements < WITHDRAWN_PER_CALL)
-		end(l, 0);
+		ask_hidden(l);
 	else
 		ask_withdrawn(l);
 }

@@ -27,21 +27,32 @@ static void advance(struct server *s);
 
 /* ---- events from below ---- */
 
+static void give_up(struct server *s, const char *what)
+{
+	/* A hole in what we hold would be silent. Started anew, the tail reads it again. */
+	log_text(LOG_ERR, "no memory %s, stopping: nothing is lost", what);
+	s->exit_code = EX_OSERR;
+	sd_event_exit(s->event, EX_OSERR);
+}
+
+/* What was taken back, or hidden, must not go out again from frames made before. */
 static void note_withdrawals(struct server *s, const struct entry *entries, size_t n)
 {
 	bool any = false;
+	int r = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!entries[i].has_withdrawal)
-			continue;
-		any = true;
-		if (withdrawn_add(&s->withdrawn, withdrawn_hash(&s->withdrawn, entries[i].w.uid.p,
-								entries[i].w.uid.len)) < 0) {
-			log_text(LOG_ERR, "no memory to note a withdrawal, stopping: nothing is lost");
-			s->exit_code = EX_OSERR;
-			sd_event_exit(s->event, EX_OSERR);
-		}
+	for (size_t i = 0; i < n && r != -ENOMEM; i++) {
+		const struct entry *e = &entries[i];
+
+		any |= e->hidden.p || e->has_withdrawal;
+		if (e->hidden.p)
+			r = hidden_apply(&s->hidden, e->hidden);
+		else if (e->has_withdrawal)
+			r = withdrawn_add(&s->withdrawn,
+					  withdrawn_hash(&s->withdrawn, e->w.uid.p, e->w.uid.len));
 	}
+	if (r == -ENOMEM)
+		give_up(s, "to note a withdrawal");
 	if (any)
 		fanout_forget_frames(s->fanout);
 }
@@ -56,10 +67,7 @@ static void on_entries(struct reader *r, enum dibao_channel c, const struct entr
 
 	(void)r;
 	if (history_append(s->history, c, entries, n, upto, &seg, &first) < 0) {
-		/* A hole in the ring would be silent. Started anew, the tail reads this again. */
-		log_text(LOG_ERR, "no memory for new entries, stopping: nothing is lost");
-		s->exit_code = EX_OSERR;
-		sd_event_exit(s->event, EX_OSERR);
+		give_up(s, "for new entries");
 		return;
 	}
 	housekeeping_tail(s->housekeeping, c, upto);
@@ -522,7 +530,7 @@ static int make_parts(struct server *s)
 						 .router = s->router,
 						 .history = s->history,
 						 .lanes = s->lanes,
-						 .encode = { &s->withdrawn, s->view_key },
+						 .encode = { &s->withdrawn, &s->hidden, s->view_key },
 						 .budget_bytes = c->budget_bytes,
 						 .catchup_percent = c->catchup_percent,
 						 .userdata = s,
@@ -628,6 +636,7 @@ struct server *server_free(struct server *s)
 	history_free(s->history);
 	reader_free(s->reader);
 	withdrawn_done(&s->withdrawn);
+	hidden_done(&s->hidden);
 	sd_event_source_disable_unref(s->recheck);
 	sd_event_source_disable_unref(s->drain_timer);
 	sd_event_source_disable_unref(s->sighup);

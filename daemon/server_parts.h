@@ -21,6 +21,7 @@ struct server {
 	struct redis_link *main, *tail, *range;
 	struct reader *reader;
 	struct withdrawn withdrawn;
+	struct hidden hidden;
 	struct history *history;
 	struct lanes *lanes;
 	struct fanout *fanout;

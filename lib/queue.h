@@ -21,6 +21,7 @@
  *   dibao:{B}:epoch         integer, 1 at setup; up by one at each healed rollback
  *   dibao:{B}:lost          stream: channel, from, to, reason
  *   dibao:{B}:hidden        hash: badge -> until (Unix ms, 0 = for good)
+ *   dibao:{B}:shown:<badge>  set: uids of a person's public events, for hiding
  *   dibao:{B}:audit         stream: who, act, what
  *
  * A stream entry has field `e` (the event's bytes) and, if a function wrote it, `f` = "1"; an entry

@@ -207,6 +207,10 @@ local function keep(base, e, state, channel, id, hash)
 	redis.call('DEL', base .. 'uid:' .. e.uid)
 	redis.call('HSET', base .. 'uid:' .. e.uid, 's', state, 'c', channel, 'i', id, 't', e.type,
 		'o', e.org, 'b', e.badge, 'h', hash)
+	-- What boards may show of a person, so that hiding can take it off.
+	if state == 'stored' and channel:sub(1, 6) == 'public' and e.badge ~= '' then
+		redis.call('SADD', base .. 'shown:' .. e.badge, e.uid)
+	end
 end
 
 -- For a record that names no entry, so that no trim will take it away.
@@ -662,6 +666,7 @@ local function trim(keys, args)
 			if e and names(base, e.uid, channel, x[1]) then
 				redis.call('DEL', base .. 'uid:' .. e.uid)
 				redis.call('ZREM', base .. 'withdrawn', e.uid)
+				redis.call('SREM', base .. 'shown:' .. e.badge, e.uid)
 			end
 		end
 	end
@@ -792,20 +797,47 @@ local function last(keys, args)
 	return out
 end
 
+-- Each public event of a person that stands and was not taken back: f(record).
+local function each_shown(base, badge, f)
+	for _, uid in ipairs(redis.call('SMEMBERS', base .. 'shown:' .. badge)) do
+		local r = record(base, uid)
+		if r and r.s == 'stored' and not r.w then
+			r.uid = uid
+			f(r)
+		end
+	end
+end
+
+-- Entries with field x concern public views alone: what is shown of the person is taken off (w), and
+-- comes again (e) when the person is hidden no more.
 local function hide(keys, args)
 	local base, badge, until_ms = keys[1], args[1], args[2]
 	if not is_text(badge, 1, 20) or badge:find('%W') or not is_text(until_ms, 1, 15) or until_ms:find('%D') then
 		return fail('DIBAO_INVALID', 'expected a badge and Unix ms (0: for good)')
 	end
+	local x = badge .. ' ' .. until_ms
 	redis.call('HSET', base .. 'hidden', badge, until_ms)
-	return redis.call('XADD', base .. 'public-now', '*', 'x', badge .. ' ' .. until_ms, 'f', '1')
+	local id = redis.call('XADD', base .. 'public-now', '*', 'x', x, 'f', '1')
+	each_shown(base, badge, function(r)
+		redis.call('XADD', base .. 'public-now', '*', 'w', r.t .. ' ' .. r.o .. ' ' .. r.uid, 'x', x, 'f', '1')
+	end)
+	return id
 end
 
 local function unhide(keys, args)
-	if redis.call('HDEL', keys[1] .. 'hidden', args[1]) == 0 then
+	local base, badge = keys[1], args[1]
+	if redis.call('HDEL', base .. 'hidden', badge) == 0 then
 		return ''
 	end
-	return redis.call('XADD', keys[1] .. 'public-now', '*', 'x', args[1] .. ' -1', 'f', '1')
+	local x = badge .. ' -1'
+	local id = redis.call('XADD', base .. 'public-now', '*', 'x', x, 'f', '1')
+	each_shown(base, badge, function(r)
+		local found = entry(base, r.c, r.i)
+		if found and found.e then
+			redis.call('XADD', base .. 'public-now', '*', 'e', found.e, 'x', x, 'f', '1')
+		end
+	end)
+	return id
 end
 
 local function version()

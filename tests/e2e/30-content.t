@@ -236,4 +236,27 @@ def an_event_of_another_person_or_unknown_cannot_be_taken_back(b):
     r.wait_for({"a", "end"})
 
 
+@test
+def who_is_hidden_leaves_the_boards_and_comes_back(b):
+    b.start()
+    board, gateway = b.recorder("board", "-p"), b.recorder("gateway")
+    b.publish(event("h1", "award", badge="F000001"))
+    b.publish(event("h2", "award", badge="F000002"))
+    until(lambda: len(board.uids()) == 2, "the board shows both")
+    first, second = board.uids()
+    b.call("dibao_hide", "F000001", 0)
+    board.wait_withdrawn({first})
+    b.publish(event("h3", "award", badge="F000001"))
+    b.publish(event("h4", "award", badge="F000002"))
+    until(lambda: len(board.uids()) == 3, "the board shows only the other's new award")
+    late = b.recorder("late", "-p", "-s", "last:100")
+    until(lambda: len(late.uids()) == 2, "a board that joins late is shown the other's alone")
+    assert first not in late.uids() and board.withdrawn() == {first}
+    gateway.wait_for({"h1", "h2", "h3", "h4"})
+    assert not gateway.withdrawn(), "hiding concerns boards alone"
+    b.call("dibao_unhide", "F000001")
+    until(lambda: first in late.uids() and len(set(late.uids())) == 4, "both of the person's awards come back")
+    gateway.has_exactly({"h1", "h2", "h3", "h4"})
+
+
 run()
