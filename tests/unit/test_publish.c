@@ -227,6 +227,7 @@ static void a_lost_connection_answers_all_once_and_raises_no_signal(void **state
 	for (unsigned i = 20; i < 40; i++) {
 		r = publish_later(p, i);
 		assert_true(r == -ENOTCONN);
+		assert_int_equal(result.n_done, 20); /* told at once, not at the next flush */
 	}
 	assert_int_equal(dibao_publisher_flush(p), -ENOTCONN);
 	assert_int_equal(publish_one(p, (struct sample){ .uid = "z" }, &err), -ENOTCONN);

@@ -126,6 +126,7 @@ static void a_cancelled_event_is_never_sent(void **state)
 	(void)state;
 	publish(s, "scheduled");
 	assert_number(call("cancel", "a"), 1);
+	assert_number(command("ZCARD", BASE "scheduled"), 0);
 	assert_number(call("cancel", "a"), 0);
 	assert_number(call("cancel", "unknown"), 0);
 	publish(s, "repeat");
