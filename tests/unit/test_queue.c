@@ -615,8 +615,9 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 	(void)state;
 	/* The rights that dibao-queue(7) gives. */
 	command("ACL", "SETUSER", "hr", "reset", "on", ">secret", "~" BASE, "%RW~" BASE "uid:*",
-		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%W~" BASE "p*", "+fcall", "+time",
-		"+hgetall", "+hset", "+hdel", "+del", "+pexpire", "+zadd", "+zrem", "+xadd");
+		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%RW~" BASE "shown:*",
+		"%W~" BASE "p*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del", "+pexpire",
+		"+sadd", "+srem", "+zadd", "+zrem", "+xadd");
 	assert_int_equal(command_on(c, "AUTH", "hr", "secret", NULL)->type, REDIS_REPLY_STATUS);
 	for (int i = 0; i < 4; i++) {
 		char uid[8], key[QUEUE_KEY_MAX];
