@@ -96,29 +96,29 @@ static json_t *names(const struct session *k, bool types)
 		json_array_append_new(a, json_stringn(k->lane->filter.types[i].name,
 						      k->lane->filter.types[i].len));
 	for (unsigned i = 0; !types && i < k->lane->filter.n_orgs; i++)
-		json_array_append_new(a, json_stringn(k->lane->filter.orgs[i].code,
-						      k->lane->filter.orgs[i].len));
+		json_array_append_new(
+			a, json_stringn(k->lane->filter.orgs[i].code, k->lane->filter.orgs[i].len));
 	return a;
 }
 
 static json_t *client(const struct server *s, const struct session *k)
 {
-	static const char *const states[] = { "starting", "standby", "active", "ended" };
+	static const char *const states[] = {"starting", "standby", "active", "ended"};
 	char instance[2 * WIRE_INSTANCE_BYTES + 1];
 	uint32_t inflight = k->inflight_bytes[0] + k->inflight_bytes[1];
 	bool active = k->state == SESSION_ACTIVE;
 
 	lease_instance_hex(instance, k);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:f, s:I, s:I, s:I, s:I, s:I}", "name",
-			 k->durable, "instance", instance, "state", states[k->state], "peer_view",
-			 k->lane && k->lane->filter.public_view ? "public" : "full", "types",
-			 names(k, true), "orgs", names(k, false), "lag_events",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:f, s:I, s:I, s:I, s:I, s:I}",
+			 "name", k->durable, "instance", instance, "state", states[k->state],
+			 "peer_view", k->lane && k->lane->filter.public_view ? "public" : "full",
+			 "types", names(k, true), "orgs", names(k, false), "lag_events",
 			 active ? lag_events(s, k) : (json_int_t)0, "lag_seconds",
 			 active ? lag_seconds(s, k) : 0.0, "credit_bytes",
 			 (json_int_t)(k->window_bytes > inflight ? k->window_bytes - inflight : 0),
 			 "inflight_bytes", (json_int_t)inflight, "connected_ms",
-			 (json_int_t)k->connected_ms, "sent", (json_int_t)k->n_sent, "in_flight_frames",
-			 (json_int_t)session_in_flight(k));
+			 (json_int_t)k->connected_ms, "sent", (json_int_t)k->n_sent,
+			 "in_flight_frames", (json_int_t)session_in_flight(k));
 }
 
 static json_t *do_clients(struct server *s)
@@ -139,24 +139,25 @@ static json_t *do_status(struct server *s)
 				  redis_link_role(s->main), "run_id", redis_link_run_id(s->main),
 				  "epoch", (json_int_t)s->epoch);
 	json_t *a = json_pack(
-		"{s:b, s:s, s:i, s:I, s:s, s:o, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "ok", 1,
-		"version", DIBAO_VERSION, "pid", (int)getpid(), "uptime_ms",
-		(json_int_t)((boottime_usec() - s->started_usec) / 1000), "bureau", s->config->bureau,
-		"redis", redis, "serving", s->serving, "sessions", (int)s->sessions->n, "active",
-		(int)s->sessions->n_active, "standby", (int)s->sessions->n_standby, "lanes",
-		(int)lanes_count(s->lanes), "ring_bytes", (json_int_t)h->ring_bytes, "slice_bytes",
-		(json_int_t)h->slice_bytes, "ring_entries", (json_int_t)h->n_records, "payload_bytes",
+		"{s:b, s:s, s:i, s:I, s:s, s:o, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "ok",
+		1, "version", DIBAO_VERSION, "pid", (int)getpid(), "uptime_ms",
+		(json_int_t)((boottime_usec() - s->started_usec) / 1000), "bureau",
+		s->config->bureau, "redis", redis, "serving", s->serving, "sessions",
+		(int)s->sessions->n, "active", (int)s->sessions->n_active, "standby",
+		(int)s->sessions->n_standby, "lanes", (int)lanes_count(s->lanes), "ring_bytes",
+		(json_int_t)h->ring_bytes, "slice_bytes", (json_int_t)h->slice_bytes,
+		"ring_entries", (json_int_t)h->n_records, "payload_bytes",
 		(json_int_t)frame_live_bytes());
-	json_t *n = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			      "entries", (json_int_t)r->n_entries, "entry_bytes",
-			      (json_int_t)r->n_bytes, "adopted", (json_int_t)r->n_adopted, "repeats",
-			      (json_int_t)r->n_repeats, "quarantined", (json_int_t)r->n_quarantined,
-			      "unknown_keys", (json_int_t)r->n_unknown_keys, "frames",
-			      (json_int_t)f->n_frames, "items", (json_int_t)f->n_items, "bytes",
-			      (json_int_t)f->n_bytes, "slice_reads", (json_int_t)h->n_loads, "refused",
-			      (json_int_t)s->sessions->n_refused, "protocol_errors",
-			      (json_int_t)s->sessions->n_protocol_errors, "receipts",
-			      (json_int_t)s->sessions->n_receipts);
+	json_t *n = json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "entries",
+		(json_int_t)r->n_entries, "entry_bytes", (json_int_t)r->n_bytes, "adopted",
+		(json_int_t)r->n_adopted, "repeats", (json_int_t)r->n_repeats, "quarantined",
+		(json_int_t)r->n_quarantined, "unknown_keys", (json_int_t)r->n_unknown_keys,
+		"frames", (json_int_t)f->n_frames, "items", (json_int_t)f->n_items, "bytes",
+		(json_int_t)f->n_bytes, "slice_reads", (json_int_t)h->n_loads, "refused",
+		(json_int_t)s->sessions->n_refused, "protocol_errors",
+		(json_int_t)s->sessions->n_protocol_errors, "receipts",
+		(json_int_t)s->sessions->n_receipts);
 
 	json_object_set_new(a, "counters", n);
 	return a;
@@ -182,9 +183,9 @@ static json_t *answer_to(struct server *s, const char *request, size_t len)
 		const char *verb;
 		json_t *(*fn)(struct server *s);
 	} verbs[] = {
-		{ "status", do_status },
-		{ "clients", do_clients },
-		{ "reload", do_reload },
+		{"status", do_status},
+		{"clients", do_clients},
+		{"reload", do_reload},
 	};
 	json_t *q = json_loadb(request, len, JSON_REJECT_DUPLICATES, NULL), *a = NULL;
 	const char *verb = json_string_value(json_object_get(q, "do"));
@@ -287,8 +288,8 @@ static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *user
 	c->peers = p;
 	c->n_peers++;
 	if (sd_event_add_io(event, &p->io, conn, EPOLLIN, on_peer, p) < 0 ||
-	    sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, PEER_USEC, 0, on_peer_timer,
-				       p) < 0)
+	    sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, PEER_USEC, 0,
+				       on_peer_timer, p) < 0)
 		peer_free(p);
 	return 0;
 }
@@ -296,7 +297,7 @@ static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *user
 /* A socket that a daemon of ours left behind by dying is removed; one that answers is not. */
 static int remove_stale(const char *path)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct stat st;
 	int fd, r;
 
@@ -317,7 +318,7 @@ static int remove_stale(const char *path)
 
 int control_new(struct control **ret, struct server *s, const char *path)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct control *c;
 	mode_t mask;
 	int r;

@@ -12,7 +12,9 @@ struct entry_id {
 
 static inline int entry_id_cmp(struct entry_id a, struct entry_id b)
 {
-	return a.ms != b.ms ? (a.ms < b.ms ? -1 : 1) : a.seq != b.seq ? (a.seq < b.seq ? -1 : 1) : 0;
+	return a.ms != b.ms	? (a.ms < b.ms ? -1 : 1)
+	       : a.seq != b.seq ? (a.seq < b.seq ? -1 : 1)
+				: 0;
 }
 
 enum { ENTRY_ID_TEXT = 42 };
@@ -30,9 +32,9 @@ struct withdrawal {
 struct entry {
 	struct entry_id id;
 	bool has_event, has_withdrawal;
-	bool by_function;      /* written by a function of ours (field f) */
-	struct dibao_event ev; /* if has_event: parsed and valid */
-	struct withdrawal w;   /* if has_withdrawal */
+	bool by_function;	 /* written by a function of ours (field f) */
+	struct dibao_event ev;	 /* if has_event: parsed and valid */
+	struct withdrawal w;	 /* if has_withdrawal */
 	struct dibao_str hidden; /* field x: "badge until"; p == NULL: none */
 };
 

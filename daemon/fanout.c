@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 enum {
-	TURN_FRAMES = 4,	    /* of one session in a row, per channel */
+	TURN_FRAMES = 4, /* of one session in a row, per channel */
 	TURN_MIN_USEC = 1000,
 	TURN_MAX_USEC = 20000,
-	SCAN_RECORDS = 4096,	    /* looked at for one frame */
+	SCAN_RECORDS = 4096, /* looked at for one frame */
 	PARK_USEC = 10000,
 	TOKENS = 256,
 	SHARE_MIN = WIRE_PAYLOAD_MAX,
@@ -216,8 +216,8 @@ static void live_lane(struct fanout *f, struct lane *lane, enum dibao_channel c,
 			return;
 		}
 		frame.after = before;
-		frame.end = i + n == lane->n_wanted ? s->to :
-						      s->records[lane->wanted[i + n - 1]].id;
+		frame.end =
+			i + n == lane->n_wanted ? s->to : s->records[lane->wanted[i + n - 1]].id;
 		before = frame.end;
 		kept = framecache_put(f->cache, lane, c, &frame);
 		if (kept->count)
@@ -258,7 +258,8 @@ static enum history_found frame_after(struct fanout *f, struct session *s, enum 
 	found = history_find(f->opt.history, c, cursor, &seg, &first);
 	if (found != HISTORY_HERE)
 		return found;
-	if (frame_encode(&made, &f->opt.encode, s->lane, seg, first, SCAN_RECORDS, cursor, &next) < 0)
+	if (frame_encode(&made, &f->opt.encode, s->lane, seg, first, SCAN_RECORDS, cursor, &next) <
+	    0)
 		return HISTORY_DOWN;
 	*ret = framecache_put(f->cache, s->lane, c, &made);
 	return HISTORY_HERE;
@@ -313,7 +314,9 @@ static int on_turn(sd_event_source *src, void *userdata)
 	unsigned pct = f->opt.catchup_percent;
 	uint64_t budget = f->live_usec * pct / (100 - pct), start = boottime_usec();
 
-	budget = budget < TURN_MIN_USEC ? TURN_MIN_USEC : budget > TURN_MAX_USEC ? TURN_MAX_USEC : budget;
+	budget = budget < TURN_MIN_USEC	  ? TURN_MIN_USEC
+		 : budget > TURN_MAX_USEC ? TURN_MAX_USEC
+					  : budget;
 	f->live_usec = 0;
 	while (f->queue_first && !f->stopped) {
 		struct session *s = f->queue_first;
@@ -345,8 +348,8 @@ int fanout_new(struct fanout **ret, const struct fanout_options *opt)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(f->turn, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time_relative(opt->event, &f->park_timer, CLOCK_MONOTONIC, PARK_USEC,
-					       500, on_park_timer, f);
+		r = sd_event_add_time_relative(opt->event, &f->park_timer, CLOCK_MONOTONIC,
+					       PARK_USEC, 500, on_park_timer, f);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(f->park_timer, SD_EVENT_OFF);
 	if (r < 0) {
@@ -386,7 +389,8 @@ void fanout_detach(struct fanout *f, struct session *s)
 
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 		leave_step(s, c, s->at[c].cursor);
-	for (struct session **at = &f->queue_first; s->queued && *at; last = *at, at = &(*at)->queue_next)
+	for (struct session **at = &f->queue_first; s->queued && *at;
+	     last = *at, at = &(*at)->queue_next)
 		if (*at == s) {
 			*at = s->queue_next;
 			if (f->queue_last == s)
@@ -418,12 +422,13 @@ void fanout_beat(struct fanout *f, struct session *s)
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT && s->state == SESSION_ACTIVE; c++) {
 		struct session_channel *at = &s->at[c];
 		struct entry_id pos = at->in_step ? history_tail(f->opt.history, c) : at->cursor;
-		struct frame position = { .after = pos, .end = pos };
+		struct frame position = {.after = pos, .end = pos};
 
 		if (!at->attached || at->n > SESSION_FLIGHTS_MAX / 2)
 			continue;
 		/* Who is told of no replay has all that was before. */
-		if (send_frame(f, s, c, &position, at->in_step ? 0 : WIRE_DATA_REPLAY) == -EHOSTUNREACH)
+		if (send_frame(f, s, c, &position, at->in_step ? 0 : WIRE_DATA_REPLAY) ==
+		    -EHOSTUNREACH)
 			f->opt.on_gone(s, f->opt.userdata);
 	}
 }

@@ -26,15 +26,15 @@ struct fanout;
 
 struct fanout_options {
 	sd_event *event;
-	struct router *router;	 /* borrowed, as all of these */
+	struct router *router; /* borrowed, as all of these */
 	struct history *history;
 	struct lanes *lanes;
 	struct frame_context encode;
 	size_t budget_bytes;
 	unsigned catchup_percent;
 	void *userdata;
-	/* The peer is gone. Called from inside any call of this module, also again for the same one:
-	 * mark it ended, detach and free it later, in a turn of its own. */
+	/* The peer is gone. Called from inside any call of this module, also again for the same
+	 * one: mark it ended, detach and free it later, in a turn of its own. */
 	void (*on_gone)(struct session *s, void *userdata);
 };
 

@@ -102,5 +102,7 @@ uint8_t filter_channels(const struct filter *f)
 {
 	uint8_t public = 1u << DIBAO_CHANNEL_PUBLIC | 1u << DIBAO_CHANNEL_PUBLIC_NOW;
 
-	return f->public_view ? public : public | 1u << DIBAO_CHANNEL_PRIVATE | 1u << DIBAO_CHANNEL_PRIVATE_NOW;
+	return f->public_view
+		       ? public
+		       : public | 1u << DIBAO_CHANNEL_PRIVATE | 1u << DIBAO_CHANNEL_PRIVATE_NOW;
 }

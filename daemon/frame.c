@@ -48,7 +48,8 @@ static uint8_t *add_withdrawn(uint8_t *p, const uint8_t *end, const struct frame
 	int n;
 
 	dibao_pid(ctx->view_key, uid.p, uid.len, pid);
-	n = wire_withdrawn_pack(buf, sizeof buf, pid, uid.p, lane->filter.public_view ? 0 : uid.len);
+	n = wire_withdrawn_pack(buf, sizeof buf, pid, uid.p,
+				lane->filter.public_view ? 0 : uid.len);
 	return n < 0 ? NULL : add_item(p, end, DIBAO_ITEM_WITHDRAWN, 0, buf, (size_t)n);
 }
 
@@ -129,15 +130,17 @@ int frame_encode(struct frame *ret, const struct frame_context *ctx, const struc
 		 const struct segment *s, uint32_t first, uint32_t max_records,
 		 struct entry_id after, uint32_t *ret_next)
 {
-	uint32_t i = first, stop = s->n - first > max_records ? first + max_records : s->n, count = 0;
+	uint32_t i = first, stop = s->n - first > max_records ? first + max_records : s->n,
+		 count = 0;
 	const uint8_t *end = scratch + sizeof scratch;
 	uint8_t *p = scratch;
-	struct frame f = { .after = after };
+	struct frame f = {.after = after};
 	int r;
 
 	for (; i < stop; i++) {
 		unsigned wants = lane_wants(lane, s, &s->records[i]);
-		uint8_t *q = wants ? add_record(p, end, ctx, lane, s, &s->records[i], wants, &count) : p;
+		uint8_t *q =
+			wants ? add_record(p, end, ctx, lane, s, &s->records[i], wants, &count) : p;
 
 		if (!q)
 			break;
@@ -157,13 +160,14 @@ int frame_encode_list(struct frame *ret, const struct frame_context *ctx, const 
 {
 	const uint8_t *end = scratch + sizeof scratch;
 	uint8_t *p = scratch;
-	struct frame f = { 0 };
+	struct frame f = {0};
 	uint32_t i, count = 0;
 	int r;
 
 	for (i = 0; i < n; i++) {
 		const struct record *rec = &s->records[list[i]];
-		uint8_t *q = add_record(p, end, ctx, lane, s, rec, lane_wants(lane, s, rec), &count);
+		uint8_t *q =
+			add_record(p, end, ctx, lane, s, rec, lane_wants(lane, s, rec), &count);
 
 		if (!q)
 			break;

@@ -93,10 +93,8 @@ struct frame *framecache_put(struct framecache *c, const struct lane *lane, enum
 	while (c->n == FRAMECACHE_FRAMES || (c->n && c->bytes + take->bytes > FRAMECACHE_BYTES))
 		drop_oldest(c);
 	i = (c->head + c->n) % FRAMECACHE_FRAMES;
-	c->ring[i] = (struct cached){ .frame = *take,
-				      .lane = lane->serial,
-				      .channel = ch,
-				      .next = c->buckets[b] };
+	c->ring[i] = (struct cached){
+		.frame = *take, .lane = lane->serial, .channel = ch, .next = c->buckets[b]};
 	c->buckets[b] = (int32_t)i;
 	c->bytes += take->bytes;
 	c->n++;

@@ -8,7 +8,7 @@
 void hidden_done(struct hidden *h)
 {
 	free(h->v);
-	*h = (struct hidden){ 0 };
+	*h = (struct hidden){0};
 }
 
 void hidden_clear(struct hidden *h)
@@ -91,7 +91,7 @@ int hidden_apply(struct hidden *h, struct dibao_str text)
 	until = strtoll(number, &end, 10);
 	if (*end)
 		return -EINVAL;
-	return hidden_set(h, (struct dibao_str){ text.p, (size_t)(space - text.p) }, until);
+	return hidden_set(h, (struct dibao_str){text.p, (size_t)(space - text.p)}, until);
 }
 
 bool hidden_has(const struct hidden *h, struct dibao_str badge, int64_t now_ms)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Badges that are kept off boards, each until a time: Redis' hash `hidden`, held in memory because it
- * is asked for every public view that is encoded. A sorted array: lookups are many, changes rare.
+ * Badges that are kept off boards, each until a time: Redis' hash `hidden`, held in memory because
+ * it is asked for every public view that is encoded. A sorted array: lookups are many, changes
+ * rare.
  */
 #ifndef DAEMON_HIDDEN_H
 #define DAEMON_HIDDEN_H

@@ -10,8 +10,8 @@ struct load {
 	struct history *h; /* NULL: the history went away before the answer */
 	enum dibao_channel channel;
 	struct entry_id after, upto;
-	unsigned ahead;	     /* slices to read after this one without being asked */
-	bool answered;	     /* then it covers up to `end`, and is being worked off */
+	unsigned ahead; /* slices to read after this one without being asked */
+	bool answered;	/* then it covers up to `end`, and is being worked off */
 	struct entry_id end;
 };
 
@@ -102,7 +102,7 @@ static void segment_add(struct segment *s, const struct withdrawn *w, const stru
 	struct record *r = &s->records[s->n++];
 	uint8_t *p = s->bytes + s->len;
 
-	*r = (struct record){ .id = e->id, .off = (uint32_t)s->len, .type = DIBAO_TYPE_UNKNOWN };
+	*r = (struct record){.id = e->id, .off = (uint32_t)s->len, .type = DIBAO_TYPE_UNKNOWN};
 	if (e->hidden.p)
 		r->flags |= RECORD_HIDING;
 	if (e->has_event) {
@@ -411,8 +411,7 @@ static enum history_found load(struct history *h, enum dibao_channel ch, struct 
 			if (l->ahead < ahead)
 				l->ahead = ahead;
 			return HISTORY_WAIT;
-		}
-		else if (entry_id_cmp(l->after, upto) < 0)
+		} else if (entry_id_cmp(l->after, upto) < 0)
 			upto = l->after;
 	}
 	if (!slot)
@@ -420,9 +419,9 @@ static enum history_found load(struct history *h, enum dibao_channel ch, struct 
 	l = calloc(1, sizeof *l);
 	if (!l)
 		return HISTORY_DOWN;
-	*l = (struct load){ .h = h, .channel = ch, .after = after, .upto = upto, .ahead = ahead };
-	if (reader_range(h->opt.reader, ch, after, upto, HISTORY_LOAD_COUNT, on_range_end,
-			 on_range, l) < 0) {
+	*l = (struct load){.h = h, .channel = ch, .after = after, .upto = upto, .ahead = ahead};
+	if (reader_range(h->opt.reader, ch, after, upto, HISTORY_LOAD_COUNT, on_range_end, on_range,
+			 l) < 0) {
 		free(l);
 		return HISTORY_DOWN;
 	}

@@ -3,9 +3,9 @@
  * What the daemon holds of the streams: validated entries, once, shared by all lanes.
  *
  * Per channel an ordered list of disjoint segments. A segment covers the ids (from, to] completely:
- * an id in there that has no record holds nothing deliverable. The newest ones are *live*, without a
- * hole up to the tail: that is the ring. Others are *slices* that catch-up read from Redis; a slice
- * serves every session that passes through it, so a storm of sessions costs one reading.
+ * an id in there that has no record holds nothing deliverable. The newest ones are *live*, without
+ * a hole up to the tail: that is the ring. Others are *slices* that catch-up read from Redis; a
+ * slice serves every session that passes through it, so a storm of sessions costs one reading.
  *
  * Bounds: the ring evicts its oldest segment, the slices the one unused for longest. A range is
  * loaded by one request however many sessions wait for it, and at most HISTORY_LOADS_MAX are under
@@ -67,19 +67,19 @@ static inline const uint8_t *record_bytes(const struct segment *s, const struct 
 
 static inline struct dibao_str record_w_type(const struct segment *s, const struct record *r)
 {
-	return (struct dibao_str){ (const char *)s->bytes + r->off + r->len, r->w_type_len };
+	return (struct dibao_str){(const char *)s->bytes + r->off + r->len, r->w_type_len};
 }
 
 static inline struct dibao_str record_w_uid(const struct segment *s, const struct record *r)
 {
-	return (struct dibao_str){ (const char *)s->bytes + r->off + r->len + r->w_type_len,
-				   r->w_uid_len };
+	return (struct dibao_str){(const char *)s->bytes + r->off + r->len + r->w_type_len,
+				  r->w_uid_len};
 }
 
 struct history;
 
 struct history_options {
-	struct reader *reader;	    /* borrowed */
+	struct reader *reader;	     /* borrowed */
 	struct withdrawn *withdrawn; /* borrowed; only hashes uids */
 	size_t ring_bytes, slice_bytes;
 	void *userdata;
@@ -107,7 +107,8 @@ struct entry_id history_oldest(const struct history *h, enum dibao_channel c);
 const struct segment *history_ring(const struct history *h, enum dibao_channel c);
 
 enum history_found {
-	HISTORY_HERE,	 /* *ret_segment covers what follows `after`; *ret_first: first record > after */
+	HISTORY_HERE, /* *ret_segment covers what follows `after`; *ret_first: first record > after
+		       */
 	HISTORY_AT_TAIL, /* nothing follows */
 	HISTORY_WAIT,	 /* being loaded: on_loaded will tell */
 	HISTORY_DOWN,	 /* cannot be loaded now (no connection): try later */

@@ -79,11 +79,11 @@ static int each_posting(struct lanes *l, struct lane *lane,
 
 	for (unsigned t = 0; t < n_types; t++)
 		for (unsigned o = 0; o < n_orgs; o++) {
-			struct dibao_str type = { NULL, 0 };
+			struct dibao_str type = {NULL, 0};
 			int r;
 
 			if (f->n_types)
-				type = (struct dibao_str){ f->types[t].name, f->types[t].len };
+				type = (struct dibao_str){f->types[t].name, f->types[t].len};
 			r = fn(l, lane, type, f->n_orgs ? f->orgs[o].code : "",
 			       f->n_orgs ? f->orgs[o].len : 0);
 			if (r < 0)
@@ -210,10 +210,10 @@ static struct dibao_str record_type(const struct segment *s, const struct record
 		size_t n;
 		const char *name = dibao_types(&n)[r->type].name;
 
-		return (struct dibao_str){ name, strlen(name) };
+		return (struct dibao_str){name, strlen(name)};
 	}
 	if (dibao_event_view(&ev, record_bytes(s, r), r->len) < 0)
-		return (struct dibao_str){ "", 0 };
+		return (struct dibao_str){"", 0};
 	return ev.type_name;
 }
 
@@ -258,7 +258,7 @@ static struct lane *route_one(struct lanes *l, const struct segment *s, uint32_t
 			      struct dibao_str type, const char *org, struct lane *dirty)
 {
 	const struct record *r = &s->records[record];
-	const struct dibao_str any = { NULL, 0 };
+	const struct dibao_str any = {NULL, 0};
 
 	if (type.len > FILTER_TYPE_MAX)
 		type = any; /* no filter can name it */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lanes: sessions with the same effective filter, so that what they want is chosen and encoded once.
- * An index (type, organisation prefix) -> lanes finds who wants an event by a few hash look-ups,
- * however many lanes there are; the prefix lengths in use bound the number of look-ups.
+ * Lanes: sessions with the same effective filter, so that what they want is chosen and encoded
+ * once. An index (type, organisation prefix) -> lanes finds who wants an event by a few hash
+ * look-ups, however many lanes there are; the prefix lengths in use bound the number of look-ups.
  *
  * A lane lives as long as it has a session. Lanes and sessions refer to each other by pointer; the
  * session's owner calls lane_leave() first.
@@ -26,7 +26,7 @@ struct lane {
 		uint32_t n, cap;
 	} in_step[DIBAO_CHANNEL_COUNT];
 	/* Scratch of the batch being fanned out. */
-	uint64_t mark;	/* last record found for this lane */
+	uint64_t mark;	  /* last record found for this lane */
 	uint32_t *wanted; /* owned: records of the batch that this lane gets */
 	uint32_t n_wanted, wanted_cap;
 	struct lane *next_dirty;
@@ -56,7 +56,8 @@ enum lane_want {
 	LANE_EVENT = 1,	    /* the event, in the lane's view */
 	LANE_WITHDRAWN = 2, /* that the original is taken back */
 };
-/* What a lane gets of a record (a set of the above): the one decision that live and replay share. */
+/* What a lane gets of a record (a set of the above): the one decision that live and replay share.
+ */
 unsigned lane_wants(const struct lane *lane, const struct segment *s, const struct record *r);
 
 #endif

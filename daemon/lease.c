@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leases of durable names: renewed in batches for sessions whose application was heard lately, given
- * back when a session ends in order. A lease runs, as far as we are concerned, from the moment the
- * request left, by CLOCK_BOOTTIME; fanout asks it at every send. So a daemon that was stopped for
- * longer than a lease sends nothing when it wakes, until Redis has told it that the name is still its.
+ * Leases of durable names: renewed in batches for sessions whose application was heard lately,
+ * given back when a session ends in order. A lease runs, as far as we are concerned, from the
+ * moment the request left, by CLOCK_BOOTTIME; fanout asks it at every send. So a daemon that was
+ * stopped for longer than a lease sends nothing when it wakes, until Redis has told it that the
+ * name is still its.
  */
 #include "call.h"
 #include "clock.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a daemon must know before it serves: the epoch, where the tail was left, what has been
- * withdrawn and who is hidden. Withdrawals are read 1,000 at a time; their number is bounded by retention.
+ * withdrawn and who is hidden. Withdrawals are read 1,000 at a time; their number is bounded by
+ * retention.
  */
 #include "call.h"
 #include "server_parts.h"
@@ -39,7 +40,7 @@ static void on_hidden(struct redis_link *link, const redisReply *reply, void *us
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
 		const redisReply *badge = reply->element[i];
 
-		if (hidden_set(&l->s->hidden, (struct dibao_str){ badge->str, badge->len },
+		if (hidden_set(&l->s->hidden, (struct dibao_str){badge->str, badge->len},
 			       strtoll(reply->element[i + 1]->str, NULL, 10)) == -ENOMEM) {
 			end(l, -ENOMEM);
 			return;
@@ -108,7 +109,8 @@ static void on_tail(struct redis_link *link, const redisReply *reply, void *user
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
 		const redisReply *e = reply->element[c];
 
-		if (e->type == REDIS_REPLY_STRING && entry_id_parse(&l->tail[c], e->str, e->len) < 0) {
+		if (e->type == REDIS_REPLY_STRING &&
+		    entry_id_parse(&l->tail[c], e->str, e->len) < 0) {
 			end(l, -EBADMSG);
 			return;
 		}

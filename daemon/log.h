@@ -14,7 +14,8 @@
 #include <syslog.h>
 
 /* level: LOG_ERR ... LOG_DEBUG. Fields: "DIBAO_CLIENT=board-1" pairs, ended by NULL. */
-#define log_event(level, message_id, text, ...) log_write((level), (message_id), (text), ##__VA_ARGS__, NULL)
+#define log_event(level, message_id, text, ...)                                                    \
+	log_write((level), (message_id), (text), ##__VA_ARGS__, NULL)
 /* printf into the text, no fields. */
 void log_text(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* message_id: NULL or one of log_ids.h's. After text: fields as char pointers, then NULL. */

@@ -7,12 +7,13 @@
 #ifndef DAEMON_LOG_IDS_H
 #define DAEMON_LOG_IDS_H
 
-#define LOG_ID_STARTED	  "511467468cba44a596ad6cb7f0f3c1c5" /* serving */
-#define LOG_ID_STOPPED	  "54fa123e3dfa4932a584a1049ec230d5" /* drained, or gave up at the bound */
-#define LOG_ID_RELOADED	  "7d14b1ac0328495d98230c254d451b38" /* or the old one kept, and why */
-#define LOG_ID_REDIS_UP	  "228ee7c747cf4be59179c1139f0d7ab8" /* a link came up */
-#define LOG_ID_REDIS_DOWN "45a19ad7c6d6473b8a29ae92563d19b8" /* a link was lost, or can't be made  \
-							      */
+#define LOG_ID_STARTED	"511467468cba44a596ad6cb7f0f3c1c5" /* serving */
+#define LOG_ID_STOPPED	"54fa123e3dfa4932a584a1049ec230d5" /* drained, or gave up at the bound */
+#define LOG_ID_RELOADED "7d14b1ac0328495d98230c254d451b38" /* or the old one kept, and why */
+#define LOG_ID_REDIS_UP "228ee7c747cf4be59179c1139f0d7ab8" /* a link came up */
+#define LOG_ID_REDIS_DOWN                                                                          \
+	"45a19ad7c6d6473b8a29ae92563d19b8" /* a link was lost, or can't be made                    \
+					    */
 #define LOG_ID_REDIS_UNSAFE "6c2c091d49914ac99a581e48064ff8d1" /* refused, or overridden */
 #define LOG_ID_QUARANTINED  "da9e63fb5c3a437db0e212a3e132ab52" /* an entry was set aside */
 #define LOG_ID_ROLLBACK	    "900dbb5950f242e995f0ffbc6ec9d2d0" /* Redis came back with less; healed */

@@ -28,14 +28,14 @@ enum { OPT_CHECK = 256, OPT_UNSAFE, OPT_VERSION };
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check-config", no_argument, NULL, OPT_CHECK },
-		{ "unsafe-redis", no_argument, NULL, OPT_UNSAFE },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ 0 },
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, OPT_CHECK},
+		{"unsafe-redis", no_argument, NULL, OPT_UNSAFE},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{0},
 	};
-	struct server_options opt = { 0 };
+	struct server_options opt = {0};
 	struct server *server;
 	bool check = false;
 	int o, r;

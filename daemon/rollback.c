@@ -208,7 +208,7 @@ static void note_lost(struct rollback *r, struct entry_id from)
 static void on_info(struct redis_link *l, const redisReply *reply, void *userdata)
 {
 	struct rollback *r = userdata;
-	struct entry_id last = { 0, 0 };
+	struct entry_id last = {0, 0};
 	static struct call c;
 
 	(void)l;
@@ -219,7 +219,8 @@ static void on_info(struct redis_link *l, const redisReply *reply, void *userdat
 	}
 	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2)
 		if (reply->element[i]->str && !strcmp(reply->element[i]->str, "last-generated-id"))
-			entry_id_parse(&last, reply->element[i + 1]->str, reply->element[i + 1]->len);
+			entry_id_parse(&last, reply->element[i + 1]->str,
+				       reply->element[i + 1]->len);
 	if (entry_id_cmp(last, r->oldest) < 0)
 		note_lost(r, last);
 	if (entry_id_cmp(last, r->tail) < 0) {

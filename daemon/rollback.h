@@ -2,13 +2,12 @@
 /*
  * Redis came back with less: find out, and put back what we still hold.
  *
- * Run on every connection whose run id or role changed, while the tail stands still. Per channel the
- * stream is compared with the ring, from the ring's oldest id to our tail, by id and bytes:
+ * Run on every connection whose run id or role changed, while the tail stands still. Per channel
+ * the stream is compared with the ring, from the ring's oldest id to our tail, by id and bytes:
  *
  *   in the ring, not in the stream       lost by Redis: published again (new id, same uid)
- *   in the stream, not in the ring       came in while we were away, at or below our place, where the
- *                                        tail would never look: appended again
- *   the same id, other bytes             both
+ *   in the stream, not in the ring       came in while we were away, at or below our place, where
+ * the tail would never look: appended again the same id, other bytes             both
  *
  * The stream's last id is raised to our tail first, so that nothing new lands below it. Any
  * difference raises the epoch by compare-and-set. What Redis lost from before the ring begins is

@@ -90,16 +90,16 @@ int router_new(struct router **ret, const struct router_options *opt)
 	static const struct {
 		int option, value;
 	} options[] = {
-		{ ZMQ_ROUTER_MANDATORY, 1 },
-		{ ZMQ_SNDHWM, SEND_HWM },
-		{ ZMQ_RCVHWM, RECEIVE_HWM },
-		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
-		{ ZMQ_HEARTBEAT_IVL, ZMTP_BEAT_MS },
-		{ ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS },
-		{ ZMQ_HEARTBEAT_TTL, ZMTP_TIMEOUT_MS },
-		{ ZMQ_TCP_MAXRT, MAXRT_MS },
-		{ ZMQ_BACKLOG, BACKLOG },
-		{ ZMQ_LINGER, 0 },
+		{ZMQ_ROUTER_MANDATORY, 1},
+		{ZMQ_SNDHWM, SEND_HWM},
+		{ZMQ_RCVHWM, RECEIVE_HWM},
+		{ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+		{ZMQ_HEARTBEAT_IVL, ZMTP_BEAT_MS},
+		{ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS},
+		{ZMQ_HEARTBEAT_TTL, ZMTP_TIMEOUT_MS},
+		{ZMQ_TCP_MAXRT, MAXRT_MS},
+		{ZMQ_BACKLOG, BACKLOG},
+		{ZMQ_LINGER, 0},
 	};
 	const int64_t longest = WIRE_MESSAGE_MAX; /* the one option of 64 bits */
 	struct router *r = calloc(1, sizeof *r);
@@ -164,7 +164,7 @@ const char *router_last_endpoint(struct router *r)
 int router_send(struct router *r, uint32_t routing_id, const void *header, size_t len,
 		zmq_msg_t *payload)
 {
-	uint8_t id[ID_BYTES] = { 0 };
+	uint8_t id[ID_BYTES] = {0};
 	zmq_msg_t shared;
 
 	memcpy(id + 1, &routing_id, sizeof routing_id);

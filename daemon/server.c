@@ -151,8 +151,8 @@ static void serve(struct server *s)
 	if (r == 0 && s->config->control[0]) {
 		r = control_new(&s->control, s, s->config->control);
 		if (r < 0)
-			log_text(LOG_ERR, "cannot open the control socket %s: %s", s->config->control,
-				 strerror(-r));
+			log_text(LOG_ERR, "cannot open the control socket %s: %s",
+				 s->config->control, strerror(-r));
 	}
 	if (r < 0) {
 		s->exit_code = EX_UNAVAILABLE;
@@ -170,7 +170,8 @@ static void on_state_loaded(struct server *s, int err,
 {
 	s->busy = false;
 	if (err < 0) {
-		log_text(LOG_WARNING, "cannot read the queue's state: %s, trying again when Redis is back",
+		log_text(LOG_WARNING,
+			 "cannot read the queue's state: %s, trying again when Redis is back",
 			 strerror(-err));
 		return;
 	}
@@ -188,7 +189,8 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 
 	s->busy = false;
 	if (r->err < 0) {
-		log_text(LOG_WARNING, "comparison with Redis broke off: %s, trying again when it is back",
+		log_text(LOG_WARNING,
+			 "comparison with Redis broke off: %s, trying again when it is back",
 			 strerror(-r->err));
 		s->rollback_again = true;
 		advance(s);
@@ -272,7 +274,8 @@ static void advance(struct server *s)
 	if (s->busy || s->reading || s->draining || !all_up(s))
 		return;
 	if (!s->checked) {
-		s->busy = redis_check(s->main, s->config->bureau, s->config->cap_bytes, on_checked, s) == 0;
+		s->busy = redis_check(s->main, s->config->bureau, s->config->cap_bytes, on_checked,
+				      s) == 0;
 	} else if (!s->loaded) {
 		s->busy = true;
 		loading_start(s, on_state_loaded);
@@ -293,7 +296,9 @@ static void on_up(struct redis_link *l, void *userdata)
 	struct server *s = userdata;
 
 	log_text(LOG_INFO, "Redis: %s link is up",
-		 l == s->main ? "main" : l == s->tail ? "tail" : "range");
+		 l == s->main	? "main"
+		 : l == s->tail ? "tail"
+				: "range");
 	advance(s);
 }
 
@@ -323,8 +328,8 @@ static int on_drain(sd_event_source *src, uint64_t usec, void *userdata)
 	(void)usec;
 	if (!s->said_goodbye && (late || sessions_drained(s->sessions))) {
 		log_event(LOG_NOTICE, LOG_ID_STOPPED,
-			  late ? "stopped: not all was acknowledged in time, it will be sent again" :
-				 "stopped: all that was sent is acknowledged");
+			  late ? "stopped: not all was acknowledged in time, it will be sent again"
+			       : "stopped: all that was sent is acknowledged");
 		sessions_goodbye_all(s->sessions, DIBAO_REASON_DRAINING, "daemon is stopping");
 		s->said_goodbye = true;
 		s->drain_until_usec = now + FLUSH_MS * 1000;
@@ -358,8 +363,8 @@ static int on_stop(sd_event_source *src, const struct signalfd_siginfo *si, void
 	}
 	s->reading = false;
 	sessions_drain_begin(s->sessions);
-	if (sd_event_add_time_relative(s->event, &s->drain_timer, CLOCK_MONOTONIC, 0, 1000, on_drain,
-				       s) < 0)
+	if (sd_event_add_time_relative(s->event, &s->drain_timer, CLOCK_MONOTONIC, 0, 1000,
+				       on_drain, s) < 0)
 		sd_event_exit(s->event, 0);
 	return 0;
 }
@@ -420,7 +425,8 @@ static int load_view_key(struct server *s)
 	}
 	f = fopen(s->config->view_key_file, "re");
 	if (!f) {
-		log_text(LOG_ERR, "view_key_file %s: %s", s->config->view_key_file, strerror(errno));
+		log_text(LOG_ERR, "view_key_file %s: %s", s->config->view_key_file,
+			 strerror(errno));
 		return -errno;
 	}
 	n = fread(hex, 1, sizeof hex - 1, f);
@@ -465,7 +471,8 @@ static int make_links(struct server *s)
 	struct redis_link_options o = {
 		.event = s->event,
 		.address = s->config->redis,
-		.user = s->config->redis_user && s->config->redis_user[0] ? s->config->redis_user : NULL,
+		.user = s->config->redis_user && s->config->redis_user[0] ? s->config->redis_user
+									  : NULL,
 		.password = password,
 		.connect_timeout_ms = s->config->connect_timeout_ms,
 		.command_timeout_ms = s->config->command_timeout_ms,
@@ -498,61 +505,60 @@ static int make_parts(struct server *s)
 	r = make_links(s);
 	if (r < 0)
 		return r;
-	r = reader_new(&s->reader, &(struct reader_options){ .event = s->event,
-							     .bureau = c->bureau,
-							     .tail_link = s->tail,
-							     .main_link = s->main,
-							     .range_link = s->range,
-							     .userdata = s,
-							     .on_entries = on_entries });
+	r = reader_new(&s->reader, &(struct reader_options){.event = s->event,
+							    .bureau = c->bureau,
+							    .tail_link = s->tail,
+							    .main_link = s->main,
+							    .range_link = s->range,
+							    .userdata = s,
+							    .on_entries = on_entries});
 	if (r < 0)
 		return r;
-	r = history_new(&s->history, &(struct history_options){ .reader = s->reader,
-								.withdrawn = &s->withdrawn,
-								.ring_bytes = c->ring_bytes,
-								.slice_bytes = c->slice_bytes,
-								.userdata = s,
-								.on_loaded = on_loaded_slice });
+	r = history_new(&s->history, &(struct history_options){.reader = s->reader,
+							       .withdrawn = &s->withdrawn,
+							       .ring_bytes = c->ring_bytes,
+							       .slice_bytes = c->slice_bytes,
+							       .userdata = s,
+							       .on_loaded = on_loaded_slice});
 	if (r < 0)
 		return r;
 	r = lanes_new(&s->lanes);
 	if (r < 0)
 		return r;
-	r = router_new(&s->router, &(struct router_options){ .event = s->event,
-							     .io_threads = c->io_threads,
-							     .userdata = s,
-							     .on_message = on_message,
-							     .on_garbage = on_garbage });
+	r = router_new(&s->router, &(struct router_options){.event = s->event,
+							    .io_threads = c->io_threads,
+							    .userdata = s,
+							    .on_message = on_message,
+							    .on_garbage = on_garbage});
 	if (r < 0)
 		return r;
 	r = fanout_new(&s->fanout,
-		       &(struct fanout_options){ .event = s->event,
-						 .router = s->router,
-						 .history = s->history,
-						 .lanes = s->lanes,
-						 .encode = { &s->withdrawn, &s->hidden, s->view_key },
-						 .budget_bytes = c->budget_bytes,
-						 .catchup_percent = c->catchup_percent,
-						 .userdata = s,
-						 .on_gone = on_gone });
+		       &(struct fanout_options){.event = s->event,
+						.router = s->router,
+						.history = s->history,
+						.lanes = s->lanes,
+						.encode = {&s->withdrawn, &s->hidden, s->view_key},
+						.budget_bytes = c->budget_bytes,
+						.catchup_percent = c->catchup_percent,
+						.userdata = s,
+						.on_gone = on_gone});
 	if (r < 0)
 		return r;
-	r = sessions_new(&s->sessions, &(struct sessions_options){ .event = s->event,
-								   .config = c,
-								   .base = s->base,
-								   .daemon_id = s->daemon_id,
-								   .main = s->main,
-								   .router = s->router,
-								   .history = s->history,
-								   .lanes = s->lanes,
-								   .fanout = s->fanout });
+	r = sessions_new(&s->sessions, &(struct sessions_options){.event = s->event,
+								  .config = c,
+								  .base = s->base,
+								  .daemon_id = s->daemon_id,
+								  .main = s->main,
+								  .router = s->router,
+								  .history = s->history,
+								  .lanes = s->lanes,
+								  .fanout = s->fanout});
 	if (r < 0)
 		return r;
-	return housekeeping_new(&s->housekeeping,
-				&(struct housekeeping_options){ .event = s->event,
-								.link = s->main,
-								.bureau = c->bureau,
-								.config = c });
+	return housekeeping_new(
+		&s->housekeeping,
+		&(struct housekeeping_options){
+			.event = s->event, .link = s->main, .bureau = c->bureau, .config = c});
 }
 
 int server_new(struct server **ret, const struct server_options *opt)
@@ -593,8 +599,8 @@ int server_new(struct server **ret, const struct server_options *opt)
 	if (r >= 0)
 		r = sd_event_add_signal(s->event, &s->sighup, SIGHUP, on_hup, s);
 	if (r >= 0)
-		r = sd_event_add_time_relative(s->event, &s->recheck, CLOCK_MONOTONIC, RECHECK_USEC, 0,
-					       on_recheck, s);
+		r = sd_event_add_time_relative(s->event, &s->recheck, CLOCK_MONOTONIC, RECHECK_USEC,
+					       0, on_recheck, s);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->recheck, SD_EVENT_OFF);
 	if (r >= 0)

@@ -2,11 +2,12 @@
 /*
  * The daemon as a whole: owns the loop's parts, starts them in order, stops them in reverse.
  *
- *   links up -> Redis checked -> state loaded (epoch, tail, withdrawals) -> tail reading -> bound, READY
+ *   links up -> Redis checked -> state loaded (epoch, tail, withdrawals) -> tail reading -> bound,
+ * READY
  *
  * When a link comes back the streams are compared with what we hold (rollback.h) before the tail
- * reads on. SIGTERM drains: no new frames, acks awaited (drain_ms), cursors flushed, leases given back,
- * clients told. SIGHUP reads the configuration anew, whole or not at all.
+ * reads on. SIGTERM drains: no new frames, acks awaited (drain_ms), cursors flushed, leases given
+ * back, clients told. SIGHUP reads the configuration anew, whole or not at all.
  */
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H

@@ -13,7 +13,7 @@ struct control;
 struct housekeeping;
 
 struct server {
-	struct config *config; /* owned, as all below unless said */
+	struct config *config;	 /* owned, as all below unless said */
 	const char *config_path; /* borrowed */
 	bool unsafe_redis;
 	sd_event *event;

@@ -73,7 +73,7 @@ int session_flight_add(struct session *s, enum dibao_channel ch, uint64_t token,
 			return r;
 	}
 	c->n++;
-	*flight_at(c, c->n - 1) = (struct flight){ c->next_number, token, end, bytes };
+	*flight_at(c, c->n - 1) = (struct flight){c->next_number, token, end, bytes};
 	s->inflight_bytes[channel_is_now(ch)] += bytes;
 	*ret_number = c->next_number++;
 	return 0;

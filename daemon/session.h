@@ -7,8 +7,8 @@
  * that its ACK stands for; the peer never sees a position. The credit of the ordinary channels and
  * that of the -now channels are apart, so that a withdrawal never waits behind a bulk.
  *
- * Bounds: bytes in flight by the window (with nothing in flight one frame may always go), flights by
- * SESSION_FLIGHTS_MAX per channel, receipts under way by SESSION_RECEIPTS_MAX.
+ * Bounds: bytes in flight by the window (with nothing in flight one frame may always go), flights
+ * by SESSION_FLIGHTS_MAX per channel, receipts under way by SESSION_RECEIPTS_MAX.
  */
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
@@ -31,7 +31,7 @@ struct session_channel {
 	struct flight *flights; /* owned ring of `cap` (a power of two), `n` from `head` */
 	uint32_t head, n, cap;
 	bool attached;
-	bool in_step;		 /* then the position is the tail and `step` its place in the lane */
+	bool in_step; /* then the position is the tail and `step` its place in the lane */
 	uint32_t step;
 	struct entry_id cursor;	 /* exclusive position of what was sent, while not in step */
 	struct entry_id acked;	 /* position taken over by the peer */
@@ -42,16 +42,16 @@ enum session_state {
 	SESSION_STARTING, /* waits for Redis: lease, cursor, first ids */
 	SESSION_STANDBY,  /* another instance has the lease */
 	SESSION_ACTIVE,
-	SESSION_ENDED,	  /* waits to be freed at the end of the turn */
+	SESSION_ENDED, /* waits to be freed at the end of the turn */
 };
 
 struct session {
 	uint32_t routing_id;
 	enum session_state state;
-	struct lane *lane; /* borrowed; NULL until ACTIVE */
+	struct lane *lane;		 /* borrowed; NULL until ACTIVE */
 	char durable[WIRE_NAME_MAX + 1]; /* "" = none */
 	uint8_t instance[WIRE_INSTANCE_BYTES];
-	uint64_t epoch, counter; /* fencing token; 0/0 without a durable name */
+	uint64_t epoch, counter;   /* fencing token; 0/0 without a durable name */
 	uint64_t lease_until_usec; /* CLOCK_BOOTTIME; nothing is sent after it */
 	uint32_t window_bytes;
 	uint32_t inflight_bytes[2]; /* ordinary, -now */
@@ -59,7 +59,7 @@ struct session {
 	uint64_t heard_usec, beat_due_usec, lease_due_usec;
 	int64_t connected_ms;
 	uint64_t n_sent, n_acked, n_frames; /* items, items of acked frames unknown: frames */
-	uint32_t n_receipts; /* under way to Redis */
+	uint32_t n_receipts;		    /* under way to Redis */
 	bool cursor_dirty, cursor_writing;
 	bool queued, blocked; /* in fanout's run queue, in its retry list */
 	bool lease_asked;
@@ -82,8 +82,8 @@ struct session *session_free(struct session *s);
 bool session_has_credit(const struct session *s, enum dibao_channel c, uint32_t bytes,
 			uint32_t share);
 /* Note a frame about to go and give it its number. -ENOMEM, -ENOBUFS at the bound of flights. */
-int session_flight_add(struct session *s, enum dibao_channel c, uint64_t token,
-		       struct entry_id end, uint32_t bytes, uint64_t *ret_number);
+int session_flight_add(struct session *s, enum dibao_channel c, uint64_t token, struct entry_id end,
+		       uint32_t bytes, uint64_t *ret_number);
 /* The frame did not go after all: takes back the last flight_add. */
 void session_flight_undo(struct session *s, enum dibao_channel c);
 /* ACK of all up to number. Frames acknowledged (0: again), or -EPROTO: that number was not sent,

@@ -39,7 +39,7 @@ void session_log(int level, const struct session *s, const char *text)
 void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_reason why,
 			   const char *text)
 {
-	struct wire_goodbye g = { .reason = why, .text = { text, strlen(text) } };
+	struct wire_goodbye g = {.reason = why, .text = {text, strlen(text)}};
 	uint8_t buf[CONTROL_MAX];
 	int n = wire_goodbye_pack(buf, sizeof buf, WIRE_GOODBYE, &g);
 
@@ -144,8 +144,8 @@ void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, 
 
 void sessions_on_gone(struct session *s, void *userdata)
 {
-	/* Its lease stays until it runs out: the same instance may come back at once, and no other one
-	 * may act while it perhaps still does. */
+	/* Its lease stays until it runs out: the same instance may come back at once, and no other
+	 * one may act while it perhaps still does. */
 	if (s->state == SESSION_ENDED)
 		return;
 	session_log(LOG_INFO, s, "peer is gone");
@@ -208,7 +208,8 @@ static void on_receipt_stored(struct redis_link *l, const redisReply *reply, voi
 		else
 			m->n_receipts++;
 		if (n > 0 && router_send(m->opt.router, s->routing_id, buf, (size_t)n, NULL) < 0)
-			sessions_end(m, s, DIBAO_REASON_NO_SESSION, "confirmation does not get through");
+			sessions_end(m, s, DIBAO_REASON_NO_SESSION,
+				     "confirmation does not get through");
 	}
 out:
 	free(r);
@@ -236,7 +237,7 @@ static void on_receipt(struct sessions *m, struct session *s, const void *frame,
 		sessions_end(m, s, DIBAO_REASON_BUSY, "no memory");
 		return;
 	}
-	*r = (struct receipt){ m, s->routing_id, s->serial, w.id };
+	*r = (struct receipt){m, s->routing_id, s->serial, w.id};
 	lease_instance_hex(instance, s);
 	call_begin(&call, "dibao_receipt", m->opt.base);
 	call_text(&call, s->durable);
@@ -276,7 +277,8 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 	}
 	if (!s) {
 		if (kind != WIRE_BYE)
-			sessions_send_goodbye(m, routing_id, DIBAO_REASON_NO_SESSION, "say HELLO first");
+			sessions_send_goodbye(m, routing_id, DIBAO_REASON_NO_SESSION,
+					      "say HELLO first");
 		return;
 	}
 	s->heard_usec = now;
@@ -285,7 +287,8 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 	if (kind == WIRE_BYE)
 		on_bye(m, s);
 	else if (s->state != SESSION_ACTIVE)
-		sessions_end(m, s, DIBAO_REASON_PROTOCOL, "not active yet: only HELLO, ALIVE and BYE are");
+		sessions_end(m, s, DIBAO_REASON_PROTOCOL,
+			     "not active yet: only HELLO, ALIVE and BYE are");
 	else if (kind == WIRE_ACK)
 		on_ack(m, s, frame, len);
 	else if (kind == WIRE_RECEIPT)
@@ -333,7 +336,8 @@ static int on_tick(sd_event_source *src, uint64_t usec, void *userdata)
 	for (struct session *s = m->first; s; s = next) {
 		next = s->next;
 		if (now - s->heard_usec > c->silence_ms * 1000ull) {
-			sessions_end(m, s, DIBAO_REASON_NO_SESSION, "nothing was heard for too long");
+			sessions_end(m, s, DIBAO_REASON_NO_SESSION,
+				     "nothing was heard for too long");
 			continue;
 		}
 		if (s->state == SESSION_STANDBY && now >= s->lease_due_usec)
@@ -374,11 +378,11 @@ int sessions_new(struct sessions **ret, const struct sessions_options *opt)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->reaper, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time_relative(opt->event, &m->tick, CLOCK_MONOTONIC, TICK_USEC, 10000,
-					       on_tick, m);
+		r = sd_event_add_time_relative(opt->event, &m->tick, CLOCK_MONOTONIC, TICK_USEC,
+					       10000, on_tick, m);
 	if (r >= 0)
-		r = sd_event_add_time_relative(opt->event, &m->cursor_timer, CLOCK_MONOTONIC, TICK_USEC,
-					       5000, on_cursor_timer, m);
+		r = sd_event_add_time_relative(opt->event, &m->cursor_timer, CLOCK_MONOTONIC,
+					       TICK_USEC, 5000, on_cursor_timer, m);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->cursor_timer, SD_EVENT_OFF);
 	if (r < 0) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From HELLO to the first frame: is what it asks well-formed and ours to give, has it the lease, where
- * does it start, what of its past is gone.
+ * From HELLO to the first frame: is what it asks well-formed and ours to give, has it the lease,
+ * where does it start, what of its past is gone.
  *
- * What Redis must be asked goes out in one pipeline; its answers meet in a struct starting. The first
- * cursor of a durable name is on disk before WELCOME: from then on nothing may be skipped.
+ * What Redis must be asked goes out in one pipeline; its answers meet in a struct starting. The
+ * first cursor of a durable name is on disk before WELCOME: from then on nothing may be skipped.
  * When Redis gives no answer the session is dropped without a word and the client's next HELLO, a
  * second later, begins anew.
  */
@@ -56,7 +56,8 @@ static bool parse_cursor(struct starting *st, const char *text)
 {
 	char id[DIBAO_CHANNEL_COUNT][ENTRY_ID_TEXT];
 
-	if (sscanf(text, "%*s %41s %41s %41s %41s", id[0], id[1], id[2], id[3]) != DIBAO_CHANNEL_COUNT)
+	if (sscanf(text, "%*s %41s %41s %41s %41s", id[0], id[1], id[2], id[3]) !=
+	    DIBAO_CHANNEL_COUNT)
 		return false;
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 		if (entry_id_parse(&st->cursor[c], id[c], strlen(id[c])) < 0)
@@ -69,7 +70,8 @@ static void on_lease(struct redis_link *l, const redisReply *reply, void *userda
 	struct starting *st = userdata;
 
 	(void)l;
-	if (reply && reply->type == REDIS_REPLY_ERROR && !strncmp(reply->str, "DIBAO_NODURABLE", 15)) {
+	if (reply && reply->type == REDIS_REPLY_ERROR &&
+	    !strncmp(reply->str, "DIBAO_NODURABLE", 15)) {
 		st->not_known = true;
 	} else if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2) {
 		st->failed = true;
@@ -142,11 +144,11 @@ static void ask(struct sessions *m, struct session *s, uint64_t now)
 		drop(m, s);
 		return;
 	}
-	*st = (struct starting){ .m = m,
-				 .routing_id = s->routing_id,
-				 .serial = s->serial,
-				 .asked_usec = now,
-				 .n_pending = 1 };
+	*st = (struct starting){.m = m,
+				.routing_id = s->routing_id,
+				.serial = s->serial,
+				.asked_usec = now,
+				.n_pending = 1};
 	s->lease_asked = true;
 	if (s->durable[0]) {
 		lease_instance_hex(instance, s);
@@ -203,8 +205,8 @@ static struct entry_id start_of(const struct starting *st, const struct asked *a
 		return st->has_cursor ? st->cursor[c] : tail;
 	case DIBAO_START_TIME:
 		if (a->arg <= 0)
-			return (struct entry_id){ 0, 0 };
-		return earlier(tail, (struct entry_id){ (uint64_t)a->arg - 1, UINT64_MAX });
+			return (struct entry_id){0, 0};
+		return earlier(tail, (struct entry_id){(uint64_t)a->arg - 1, UINT64_MAX});
 	case DIBAO_START_LAST:
 		return earlier(tail, st->last[c]);
 	case DIBAO_START_NEW:
@@ -244,7 +246,7 @@ static void send_lost(struct sessions *m, struct session *s, enum dibao_channel 
 		.channel = (uint8_t)c,
 		.from_ms = (int64_t)(from.ms - from.ms % HOUR_MS),
 		.to_ms = (int64_t)(floor.ms - floor.ms % HOUR_MS + HOUR_MS),
-		.reason = { why, sizeof why - 1 },
+		.reason = {why, sizeof why - 1},
 	};
 	uint8_t buf[256];
 	int n = wire_lost_pack(buf, sizeof buf, &lost);
@@ -282,7 +284,7 @@ static void activate(struct starting *st, struct session *s)
 		 * daemon that had read further than we have. */
 		if (st->has_cursor)
 			at->repeats = later(later(tail, at->cursor),
-					    (struct entry_id){ st->granted_ms, UINT64_MAX });
+					    (struct entry_id){st->granted_ms, UINT64_MAX});
 	}
 	s->state = SESSION_ACTIVE;
 	m->n_active++;
@@ -355,7 +357,8 @@ static void stand_by(struct starting *st, struct session *s)
 	m->n_standby++;
 	s->beat_due_usec = boottime_usec() + m->opt.config->heartbeat_ms * 1000ull;
 	session_log(LOG_INFO, s, "stands by: another instance is active");
-	if (n > 0 && router_send(m->opt.router, s->routing_id, buf, (size_t)n, NULL) == -EHOSTUNREACH)
+	if (n > 0 &&
+	    router_send(m->opt.router, s->routing_id, buf, (size_t)n, NULL) == -EHOSTUNREACH)
 		sessions_on_gone(s, m);
 }
 
@@ -404,7 +407,8 @@ static void end_previous(struct sessions *m, const struct session *s)
 	for (struct session *o = m->first; o; o = next) {
 		next = o->next;
 		if (o != s && o->state != SESSION_ENDED && s->durable[0] &&
-		    !strcmp(o->durable, s->durable) && !memcmp(o->instance, s->instance, sizeof s->instance))
+		    !strcmp(o->durable, s->durable) &&
+		    !memcmp(o->instance, s->instance, sizeof s->instance))
 			sessions_on_gone(o, m);
 	}
 }
@@ -439,7 +443,8 @@ static bool acceptable(struct sessions *m, uint32_t routing_id, const struct wir
 	} else if (filter_init(&ret->filter, h, &why) == 0) {
 		ret->from = h->from;
 		ret->arg = h->from_arg;
-		ret->window_bytes = h->window_bytes < WIRE_WINDOW_MIN ? WIRE_WINDOW_MIN : h->window_bytes;
+		ret->window_bytes =
+			h->window_bytes < WIRE_WINDOW_MIN ? WIRE_WINDOW_MIN : h->window_bytes;
 		return true;
 	}
 	refuse(m, routing_id, reason, why);
@@ -486,7 +491,8 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 	if (s) {
 		/* Repeated: its answer is on the way. */
 		if (memcmp(s->instance, h.instance, sizeof s->instance) != 0)
-			sessions_end(m, s, DIBAO_REASON_PROTOCOL, "HELLO: another instance on one connection");
+			sessions_end(m, s, DIBAO_REASON_PROTOCOL,
+				     "HELLO: another instance on one connection");
 		return;
 	}
 	if (m->draining) {

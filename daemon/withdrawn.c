@@ -10,7 +10,7 @@ enum { FIRST_CAP = 64 };
 
 int withdrawn_init(struct withdrawn *w)
 {
-	*w = (struct withdrawn){ .cap = FIRST_CAP, .slots = calloc(FIRST_CAP, sizeof *w->slots) };
+	*w = (struct withdrawn){.cap = FIRST_CAP, .slots = calloc(FIRST_CAP, sizeof *w->slots)};
 	if (!w->slots)
 		return -ENOMEM;
 	randombytes_buf(w->key, sizeof w->key);
@@ -20,7 +20,7 @@ int withdrawn_init(struct withdrawn *w)
 void withdrawn_done(struct withdrawn *w)
 {
 	free(w->slots);
-	*w = (struct withdrawn){ 0 };
+	*w = (struct withdrawn){0};
 }
 
 uint64_t withdrawn_hash(const struct withdrawn *w, const char *uid, size_t len)

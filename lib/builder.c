@@ -74,7 +74,7 @@ static int set_text(struct dibao_builder *b, int slot, const void *p, size_t len
 	memcpy(copy, p, len);
 	copy[len] = '\0';
 	free(b->values[slot].text);
-	b->values[slot] = (struct value){ .set = true, .text = copy, .len = len };
+	b->values[slot] = (struct value){.set = true, .text = copy, .len = len};
 	return 0;
 }
 
@@ -116,7 +116,7 @@ int dibao_builder_int(struct dibao_builder *b, const char *path, int64_t value)
 		return slot;
 	if (kind_of(b, slot) != DIBAO_KIND_INT && kind_of(b, slot) != DIBAO_KIND_MS)
 		return -EINVAL;
-	b->values[slot] = (struct value){ .set = true, .number = value };
+	b->values[slot] = (struct value){.set = true, .number = value};
 	return 0;
 }
 
@@ -128,7 +128,7 @@ int dibao_builder_bool(struct dibao_builder *b, const char *path, bool value)
 		return slot;
 	if (kind_of(b, slot) != DIBAO_KIND_BOOL)
 		return -EINVAL;
-	b->values[slot] = (struct value){ .set = true, .number = value };
+	b->values[slot] = (struct value){.set = true, .number = value};
 	return 0;
 }
 
@@ -145,7 +145,7 @@ static int fail(struct dibao_error *err, int code, const char *field, const char
 
 int time_from_text(const char *text, int64_t *ret_ms)
 {
-	struct tm tm = { 0 };
+	struct tm tm = {0};
 	int y, mo, d, h, mi, n = 0, zone = 0, zh, zm;
 	double s = 0;
 	const char *p;
@@ -214,15 +214,16 @@ int dibao_builder_text(struct dibao_builder *b, const char *path, const char *te
 	switch (kind_of(b, slot)) {
 	case DIBAO_KIND_INT:
 		r = parse_int(text, &v);
-		return r < 0 ? fail(err, r, path, "expected a whole number") :
-			       dibao_builder_int(b, path, v);
+		return r < 0 ? fail(err, r, path, "expected a whole number")
+			     : dibao_builder_int(b, path, v);
 	case DIBAO_KIND_MS:
 		r = parse_int(text, &v);
 		if (r < 0)
 			r = time_from_text(text, &v);
 		return r < 0 ? fail(err, r, path,
-				    "expected Unix ms or a time with zone, 2026-11-23T09:30:00+08:00") :
-			       dibao_builder_int(b, path, v);
+				    "expected Unix ms or a time with zone, "
+				    "2026-11-23T09:30:00+08:00")
+			     : dibao_builder_int(b, path, v);
 	case DIBAO_KIND_BOOL:
 		if (strcmp(text, "true") && strcmp(text, "false"))
 			return fail(err, -EINVAL, path, "expected true or false");
@@ -325,7 +326,7 @@ int dibao_builder_encode(struct dibao_builder *b, uint8_t **ret, size_t *ret_len
 	int r;
 
 	if (!b->values[SLOT_V].set)
-		b->values[SLOT_V] = (struct value){ .set = true, .number = 1 };
+		b->values[SLOT_V] = (struct value){.set = true, .number = 1};
 	r = set_text(b, SLOT_TYPE, b->type_name, strlen(b->type_name));
 	if (r < 0)
 		return fail(err, r, "", "no memory");

@@ -2,10 +2,11 @@
 /*
  * Parsing: bytes to a view, in one walk.
  *
- * The walk knows for each map which slots may stand in it (types.h) and tries the one after the last
- * found first, so an event that was encoded in the table's order costs one comparison a key. Unknown
- * keys are skipped with full checking. The body is checked against its type when type and retracts
- * are known, which is at once where it stands last, as the encoder puts it; else after the envelope.
+ * The walk knows for each map which slots may stand in it (types.h) and tries the one after the
+ * last found first, so an event that was encoded in the table's order costs one comparison a key.
+ * Unknown keys are skipped with full checking. The body is checked against its type when type and
+ * retracts are known, which is at once where it stands last, as the encoder puts it; else after the
+ * envelope.
  */
 #include "mpread.h"
 #include "types.h"
@@ -53,7 +54,7 @@ static bool all_digits(const uint8_t *p, size_t n)
 
 static bool date_is_valid(const uint8_t *p, size_t n)
 {
-	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int y, m, d;
 
 	if (n != 10 || p[4] != '-' || p[7] != '-' || !all_digits(p, 4) || !all_digits(p + 5, 2) ||
@@ -84,11 +85,11 @@ static bool choice_is_valid(const char *choices, const uint8_t *p, size_t n)
 static const char *kind_name(enum dibao_kind k)
 {
 	static const char *const names[] = {
-		[DIBAO_KIND_STR] = "a string",	   [DIBAO_KIND_INT] = "an integer",
-		[DIBAO_KIND_MS] = "Unix ms",	   [DIBAO_KIND_DATE] = "a date YYYY-MM-DD",
+		[DIBAO_KIND_STR] = "a string",	     [DIBAO_KIND_INT] = "an integer",
+		[DIBAO_KIND_MS] = "Unix ms",	     [DIBAO_KIND_DATE] = "a date YYYY-MM-DD",
 		[DIBAO_KIND_BOOL] = "true or false", [DIBAO_KIND_BIN] = "binary",
-		[DIBAO_KIND_CHOICE] = "a string",  [DIBAO_KIND_DIGITS] = "a string of digits",
-		[DIBAO_KIND_MAP] = "a map",	   [DIBAO_KIND_ANY] = "a value",
+		[DIBAO_KIND_CHOICE] = "a string",    [DIBAO_KIND_DIGITS] = "a string of digits",
+		[DIBAO_KIND_MAP] = "a map",	     [DIBAO_KIND_ANY] = "a value",
 	};
 
 	return names[k];
@@ -102,20 +103,20 @@ static int check_string(struct walk *w, uint8_t slot, const struct mp_value *v)
 	if (v->kind != MP_STR)
 		return fail(w->err, -EINVAL, path, "expected %s", kind_name(s->kind));
 	if (s->kind == DIBAO_KIND_CHOICE)
-		return choice_is_valid(s->choices, v->p, v->n) ?
-			       0 :
-			       fail(w->err, -EINVAL, path, "expected one of %s", s->choices);
+		return choice_is_valid(s->choices, v->p, v->n)
+			       ? 0
+			       : fail(w->err, -EINVAL, path, "expected one of %s", s->choices);
 	if (v->n < s->min || v->n > s->max)
 		return fail(w->err, -EINVAL, path, "expected %lld to %lld bytes, got %u",
 			    (long long)s->min, (long long)s->max, v->n);
 	if (s->kind == DIBAO_KIND_DIGITS)
-		return all_digits(v->p, v->n) ?
-			       0 :
-			       fail(w->err, -EINVAL, path, "expected decimal digits only");
+		return all_digits(v->p, v->n)
+			       ? 0
+			       : fail(w->err, -EINVAL, path, "expected decimal digits only");
 	if (s->kind == DIBAO_KIND_DATE)
-		return date_is_valid(v->p, v->n) ?
-			       0 :
-			       fail(w->err, -EINVAL, path, "expected a date YYYY-MM-DD that exists");
+		return date_is_valid(v->p, v->n) ? 0
+						 : fail(w->err, -EINVAL, path,
+							"expected a date YYYY-MM-DD that exists");
 	if (!utf8_is_valid(v->p, v->n))
 		return fail(w->err, -EBADMSG, path, "not UTF-8");
 	if (text_has_control(v->p, v->n))
@@ -172,8 +173,9 @@ static int check_value(struct walk *w, uint8_t slot, unsigned depth)
 			break;
 		case DIBAO_KIND_BIN:
 			if (v.kind != MP_BIN || v.n < s->min || v.n > s->max)
-				r = fail(w->err, -EINVAL, path, "expected %lld to %lld bytes of binary",
-					 (long long)s->min, (long long)s->max);
+				r = fail(w->err, -EINVAL, path,
+					 "expected %lld to %lld bytes of binary", (long long)s->min,
+					 (long long)s->max);
 			break;
 		default:
 			r = check_string(w, slot, &v);
@@ -314,19 +316,19 @@ static int walk_map(struct walk *w, uint32_t count, uint8_t first, uint64_t requ
 
 static struct dibao_str string_at(const struct dibao_event *ev, unsigned slot)
 {
-	struct mp_cursor c = { ev->bytes + ev->slot_[slot].off,
-			       ev->bytes + ev->slot_[slot].off + ev->slot_[slot].len };
+	struct mp_cursor c = {ev->bytes + ev->slot_[slot].off,
+			      ev->bytes + ev->slot_[slot].off + ev->slot_[slot].len};
 	struct mp_value v;
 
 	if (!ev->slot_[slot].len || !mp_read(&c, &v) || v.kind != MP_STR)
-		return (struct dibao_str){ NULL, 0 };
-	return (struct dibao_str){ (const char *)v.p, v.n };
+		return (struct dibao_str){NULL, 0};
+	return (struct dibao_str){(const char *)v.p, v.n};
 }
 
 static int64_t number_at(const struct dibao_event *ev, unsigned slot)
 {
-	struct mp_cursor c = { ev->bytes + ev->slot_[slot].off,
-			       ev->bytes + ev->slot_[slot].off + ev->slot_[slot].len };
+	struct mp_cursor c = {ev->bytes + ev->slot_[slot].off,
+			      ev->bytes + ev->slot_[slot].off + ev->slot_[slot].len};
 	struct mp_value v;
 
 	if (!ev->slot_[slot].len || !mp_read(&c, &v) || (v.kind != MP_UINT && v.kind != MP_INT))
@@ -394,9 +396,11 @@ static int check_together(const struct dibao_event *ev, struct dibao_error *err)
 	flat = types_flat(ev->type);
 	if (flat->state && string_at(ev, flat->state).len == sizeof "proposed" - 1) {
 		if (!ev->slot_[flat->notice_until].len)
-			return fail(err, -EINVAL, "body.notice_until", "missing: required when proposed");
+			return fail(err, -EINVAL, "body.notice_until",
+				    "missing: required when proposed");
 		if (!ev->slot_[flat->contact].len)
-			return fail(err, -EINVAL, "body.contact", "missing: required when proposed");
+			return fail(err, -EINVAL, "body.contact",
+				    "missing: required when proposed");
 	}
 	return 0;
 }
@@ -434,12 +438,12 @@ static int parse_body(struct walk *w)
 int dibao_event_parse(struct dibao_event *ret, const void *bytes, size_t len,
 		      struct dibao_error *err)
 {
-	struct dibao_event ev = { .bytes = bytes, .len = len };
-	struct walk w = { .c = { bytes, (const uint8_t *)bytes + len },
-			  .start = bytes,
-			  .ev = &ev,
-			  .flat = types_flat(DIBAO_TYPE_UNKNOWN),
-			  .err = err };
+	struct dibao_event ev = {.bytes = bytes, .len = len};
+	struct walk w = {.c = {bytes, (const uint8_t *)bytes + len},
+			 .start = bytes,
+			 .ev = &ev,
+			 .flat = types_flat(DIBAO_TYPE_UNKNOWN),
+			 .err = err};
 	struct mp_value v;
 	bool body_last;
 	int r;
@@ -472,9 +476,9 @@ int dibao_event_parse(struct dibao_event *ret, const void *bytes, size_t len,
 
 int dibao_event_view(struct dibao_event *ret, const void *bytes, size_t len)
 {
-	struct dibao_event ev = { .bytes = bytes, .len = len };
+	struct dibao_event ev = {.bytes = bytes, .len = len};
 	const struct flat *flat = types_flat(DIBAO_TYPE_UNKNOWN);
-	struct mp_cursor c = { bytes, (const uint8_t *)bytes + len };
+	struct mp_cursor c = {bytes, (const uint8_t *)bytes + len};
 	struct mp_value v, key, inner;
 	uint8_t hint = SLOT_V;
 
@@ -529,7 +533,7 @@ int dibao_event_view(struct dibao_event *ret, const void *bytes, size_t len)
 /* The value at a dotted path, looked up in the bytes themselves. */
 static int value_at(const struct dibao_event *ev, const char *path, struct mp_value *ret)
 {
-	struct mp_cursor c = { ev->bytes, ev->bytes + ev->len };
+	struct mp_cursor c = {ev->bytes, ev->bytes + ev->len};
 	struct mp_value v, key;
 
 	if (!strncmp(path, "body.", 5) && ev->slot_[SLOT_BODY].len) {
@@ -572,7 +576,7 @@ int dibao_event_str(const struct dibao_event *ev, const char *path, struct dibao
 		return r;
 	if (v.kind != MP_STR && v.kind != MP_BIN)
 		return -EINVAL;
-	*ret = (struct dibao_str){ (const char *)v.p, v.n };
+	*ret = (struct dibao_str){(const char *)v.p, v.n};
 	return 0;
 }
 

@@ -13,8 +13,11 @@ static struct flat flats[TYPES_MAX + 2];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static const struct dibao_field_spec body_spec = {
-	.name = "body", .kind = DIBAO_KIND_MAP, .flags = DIBAO_FIELD_REQUIRED | DIBAO_FIELD_PUBLIC,
-	.zh = "内容", .doc = "what happened, by type",
+	.name = "body",
+	.kind = DIBAO_KIND_MAP,
+	.flags = DIBAO_FIELD_REQUIRED | DIBAO_FIELD_PUBLIC,
+	.zh = "内容",
+	.doc = "what happened, by type",
 };
 
 static uint8_t add(struct flat *f, const struct dibao_field_spec *spec, const char *parent)
@@ -55,8 +58,8 @@ static uint8_t add_all(struct flat *f, const struct dibao_field_spec *fields, co
 		if (fields->flags & DIBAO_FIELD_REQUIRED)
 			*ret_required |= 1ull << slot;
 		if (fields->kind == DIBAO_KIND_MAP)
-			f->keys[slot].child = add_all(f, fields->fields, f->paths[slot],
-						      &f->required[slot]);
+			f->keys[slot].child =
+				add_all(f, fields->fields, f->paths[slot], &f->required[slot]);
 	}
 	return first;
 }
@@ -99,9 +102,9 @@ static void make_all(void)
 const struct flat *types_flat(int type)
 {
 	pthread_once(&once, make_all);
-	return type == DIBAO_TYPE_UNKNOWN ? &flats[0] :
-	       type == FLAT_RETRACTION	  ? &flats[1] :
-					    &flats[2 + type];
+	return type == DIBAO_TYPE_UNKNOWN ? &flats[0]
+	       : type == FLAT_RETRACTION  ? &flats[1]
+					  : &flats[2 + type];
 }
 
 int flat_find(const struct flat *f, const char *path)

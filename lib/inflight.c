@@ -28,7 +28,7 @@ static uint64_t handle_number(uint64_t h)
 
 void inflight_init(struct inflight *f, bool keep_recent)
 {
-	*f = (struct inflight){ .generation = 1, .keep_recent = keep_recent };
+	*f = (struct inflight){.generation = 1, .keep_recent = keep_recent};
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 		f->at[c].next_number = 1;
 	randombytes_buf(f->key, sizeof f->key);
@@ -139,7 +139,7 @@ static int old_add(struct inflight *f, uint64_t hash, uint64_t handle, uint8_t c
 		o->alias = 0;
 		return 0;
 	}
-	*o = (struct old_item){ .handle = handle, .hash = hash, .channel = channel, .acked = acked };
+	*o = (struct old_item){.handle = handle, .hash = hash, .channel = channel, .acked = acked};
 	f->n_old++;
 	return 0;
 }
@@ -194,8 +194,9 @@ int inflight_reset(struct inflight *f)
 			struct in_frame *fr = frame_at(ch, i);
 
 			if (fr->count && r == 0)
-				r = remember(f, (uint8_t)c, zmq_msg_data(&fr->payload), fr->n_delivered,
-					     inflight_handle(f, c, fr->number, 0), fr);
+				r = remember(f, (uint8_t)c, zmq_msg_data(&fr->payload),
+					     fr->n_delivered, inflight_handle(f, c, fr->number, 0),
+					     fr);
 			frame_done(fr);
 		}
 		ch->n = ch->head = 0;
@@ -206,7 +207,8 @@ int inflight_reset(struct inflight *f)
 		zmq_msg_t *m = &f->recent.v[f->recent.head];
 
 		if (r == 0)
-			r = remember(f, f->recent.channel[f->recent.head], zmq_msg_data(m), items_in(zmq_msg_data(m), zmq_msg_size(m)), 0, NULL);
+			r = remember(f, f->recent.channel[f->recent.head], zmq_msg_data(m),
+				     items_in(zmq_msg_data(m), zmq_msg_size(m)), 0, NULL);
 		recent_drop(f);
 	}
 	f->floor_bytes = 0;
@@ -303,7 +305,7 @@ int inflight_push(struct inflight *f, const struct wire_data *d, zmq_msg_t *payl
 	}
 	c->next_number++;
 	fr = frame_at(c, c->n++);
-	*fr = (struct in_frame){ .number = d->number, .token = d->token, .count = d->count };
+	*fr = (struct in_frame){.number = d->number, .token = d->token, .count = d->count};
 	if (d->count) {
 		fr->bytes = (uint32_t)zmq_msg_size(payload);
 		zmq_msg_init(&fr->payload);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a subscriber was given and has not acknowledged: frames per channel, their items' acks in any
- * order, the floor that goes back to the daemon.
+ * What a subscriber was given and has not acknowledged: frames per channel, their items' acks in
+ * any order, the floor that goes back to the daemon.
  *
  * A handle names a delivery for good: generation of the connection, channel, number of the frame,
- * place in it. After a reconnect the daemon sends again what was not acknowledged. Such an item is not
- * delivered twice: if the application had acked it, the new copy counts as acked; if it has not yet,
- * the old handle stands for the new copy. Items are told again by the keyed hash of their bytes.
+ * place in it. After a reconnect the daemon sends again what was not acknowledged. Such an item is
+ * not delivered twice: if the application had acked it, the new copy counts as acked; if it has not
+ * yet, the old handle stands for the new copy. Items are told again by the keyed hash of their
+ * bytes.
  *
  * Bounds: frames by the daemon's bound (1,024 a channel), so bytes by the window.
  */
@@ -17,7 +18,11 @@
 
 #include <zmq.h>
 
-enum { INFLIGHT_FRAMES_MAX = 1024, INFLIGHT_RECENT_FRAMES = 256, INFLIGHT_RECENT_BYTES = 1024 * 1024 };
+enum {
+	INFLIGHT_FRAMES_MAX = 1024,
+	INFLIGHT_RECENT_FRAMES = 256,
+	INFLIGHT_RECENT_BYTES = 1024 * 1024
+};
 
 struct in_frame {
 	uint64_t number, token;
@@ -49,7 +54,8 @@ struct inflight {
 	struct old_item *old; /* owned: open table by hash, cap a power of two */
 	uint32_t n_old, old_cap;
 	uint8_t old_settled; /* channels on which live frames flow again */
-	/* Acked frames kept for a while, so that a subscriber without durable name knows them again. */
+	/* Acked frames kept for a while, so that a subscriber without durable name knows them
+	 * again. */
 	bool keep_recent;
 	struct {
 		zmq_msg_t *v; /* owned ring */
@@ -64,8 +70,8 @@ struct inflight {
 void inflight_init(struct inflight *f, bool keep_recent);
 void inflight_done(struct inflight *f);
 
-/* The connection is over: what was delivered becomes old; numbers begin anew. -ENOMEM: repeats may be
- * delivered. */
+/* The connection is over: what was delivered becomes old; numbers begin anew. -ENOMEM: repeats may
+ * be delivered. */
 int inflight_reset(struct inflight *f);
 
 /* A frame arrived: takes the payload's content (count > 0). 0, -EPROTO (a number skipped or

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events as JSON and back, by jansson: it reports line and column, refuses keys that stand twice and
- * checks UTF-8; it is in Debian and maintained.
+ * Events as JSON and back, by jansson: it reports line and column, refuses keys that stand twice
+ * and checks UTF-8; it is in Debian and maintained.
  *
- * The shape is the event's own. Binary is hexadecimal text, times are Unix ms or RFC 3339 text; keys
- * and types that the table does not know are taken over as they are, so that an event of a newer type
- * passes through an older program.
+ * The shape is the event's own. Binary is hexadecimal text, times are Unix ms or RFC 3339 text;
+ * keys and types that the table does not know are taken over as they are, so that an event of a
+ * newer type passes through an older program.
  */
 #include "mpread.h"
 #include "types.h"
@@ -19,9 +19,8 @@
 
 enum { JSON_DEPTH_MAX = 8 };
 
-__attribute__((format(printf, 5, 6))) static int fail(struct dibao_error *err, int code,
-						      unsigned line, const char *field,
-						      const char *fmt, ...)
+__attribute__((format(printf, 5, 6))) static int
+fail(struct dibao_error *err, int code, unsigned line, const char *field, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -54,7 +53,8 @@ static int pack_any(msgpack_packer *pk, json_t *v, unsigned depth)
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
 		msgpack_pack_map(pk, json_object_size(v));
-		json_object_foreach(v, key, item) {
+		json_object_foreach(v, key, item)
+		{
 			pack_text(pk, key, strlen(key));
 			if (pack_any(pk, item, depth - 1) < 0)
 				return -EBADMSG;
@@ -62,9 +62,8 @@ static int pack_any(msgpack_packer *pk, json_t *v, unsigned depth)
 		break;
 	case JSON_ARRAY:
 		msgpack_pack_array(pk, json_array_size(v));
-		json_array_foreach(v, i, item)
-			if (pack_any(pk, item, depth - 1) < 0)
-				return -EBADMSG;
+		json_array_foreach(v, i,
+				   item) if (pack_any(pk, item, depth - 1) < 0) return -EBADMSG;
 		break;
 	case JSON_STRING:
 		pack_text(pk, json_string_value(v), json_string_length(v));
@@ -108,7 +107,8 @@ static int pack_by_text(struct reading *r, int slot, const char *text)
 	if (r->flat->keys[slot].kind == DIBAO_KIND_BIN) {
 		if (strlen(text) % 2 || n > sizeof bin ||
 		    strspn(text, "0123456789abcdefABCDEF") != 2 * n)
-			return fail(r->err, -EINVAL, r->line, r->flat->paths[slot], "expected hexadecimal digits");
+			return fail(r->err, -EINVAL, r->line, r->flat->paths[slot],
+				    "expected hexadecimal digits");
 		for (size_t i = 0; i < n; i++)
 			sscanf(text + 2 * i, "%2hhx", &bin[i]);
 		msgpack_pack_bin(r->pk, n);
@@ -161,7 +161,8 @@ static int pack_object(struct reading *r, json_t *object, int first, const char 
 	if (depth == 0)
 		return fail(r->err, -EBADMSG, r->line, path, "nested too deep");
 	msgpack_pack_map(r->pk, json_object_size(object));
-	json_object_foreach(object, key, v) {
+	json_object_foreach(object, key, v)
+	{
 		if (has_table && find(r->flat, first, key) >= 0)
 			continue;
 		pack_text(r->pk, key, strlen(key));
@@ -196,7 +197,7 @@ static const struct flat *flat_of(json_t *object)
 int dibao_event_from_json(const char *text, size_t len, unsigned line, uint8_t **ret,
 			  size_t *ret_len, struct dibao_error *err)
 {
-	struct reading r = { .line = line, .err = err };
+	struct reading r = {.line = line, .err = err};
 	json_error_t where;
 	msgpack_sbuffer buf;
 	msgpack_packer pk;
@@ -211,8 +212,8 @@ int dibao_event_from_json(const char *text, size_t len, unsigned line, uint8_t *
 	object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
 	if (!object)
 		/* jansson's text repeats what stands there; say where only. */
-		return fail(err, -EBADMSG, line + (where.line > 0 ? (unsigned)where.line - 1 : 0), "",
-			    "not JSON: stops making sense at column %d", where.column);
+		return fail(err, -EBADMSG, line + (where.line > 0 ? (unsigned)where.line - 1 : 0),
+			    "", "not JSON: stops making sense at column %d", where.column);
 	if (!json_is_object(object)) {
 		json_decref(object);
 		return fail(err, -EBADMSG, line, "", "expected a JSON object");
@@ -310,7 +311,7 @@ fail:
 
 int dibao_event_to_json(const void *bytes, size_t len, char **ret)
 {
-	struct mp_cursor c = { bytes, (const uint8_t *)bytes + len };
+	struct mp_cursor c = {bytes, (const uint8_t *)bytes + len};
 	json_t *j = to_json(&c, JSON_DEPTH_MAX + 1);
 	char *text;
 

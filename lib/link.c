@@ -2,10 +2,11 @@
 /*
  * One connection of a subscriber, from connect to its end, and the way to the next one.
  *
- * A DEALER is connected to exactly one endpoint and thrown away when that ends: at a disconnect (the
- * socket's monitor tells), after silence, at GOODBYE, at a protocol error. The next one goes to the
- * next endpoint in turn, after a pause of 50 ms that doubles to 5 s, with jitter; a WELCOME resets it,
- * or 10 s of calm when the last one ended by a protocol error, for that may come again and again.
+ * A DEALER is connected to exactly one endpoint and thrown away when that ends: at a disconnect
+ * (the socket's monitor tells), after silence, at GOODBYE, at a protocol error. The next one goes
+ * to the next endpoint in turn, after a pause of 50 ms that doubles to 5 s, with jitter; a WELCOME
+ * resets it, or 10 s of calm when the last one ended by a protocol error, for that may come again
+ * and again.
  */
 #include "subscriber_parts.h"
 
@@ -18,14 +19,14 @@
 enum {
 	BACKOFF_MIN_USEC = 50000,
 	BACKOFF_MAX_USEC = 5000000,
-	HELLO_USEC = 1000000,	   /* until answered */
-	HELLO_RETRY_USEC = 20000,  /* while the connection is not made */
-	ANSWER_USEC = 5000000,	   /* then the next endpoint */
+	HELLO_USEC = 1000000,	  /* until answered */
+	HELLO_RETRY_USEC = 20000, /* while the connection is not made */
+	ANSWER_USEC = 5000000,	  /* then the next endpoint */
 	BEATS_OF_SILENCE = 3,
 	SILENCE_SLACK_USEC = 1000000,
-	STANDBY_BEAT_MS = 15000,   /* until a WELCOME told better */
-	TIME_MARGIN_MS = 2000,	   /* clocks of daemon and Redis may differ by a second */
-	CALM_USEC = 10000000,	   /* a connection that broke the protocol must last so long */
+	STANDBY_BEAT_MS = 15000, /* until a WELCOME told better */
+	TIME_MARGIN_MS = 2000,	 /* clocks of daemon and Redis may differ by a second */
+	CALM_USEC = 10000000,	 /* a connection that broke the protocol must last so long */
 	CONTROL_MAX = 4096,
 	GOODBYE_LINGER_MS = 200,
 	MESSAGE_MAX = 128 * 1024,
@@ -71,7 +72,7 @@ static int set_int(void *socket, int option, int value)
 
 static int watch(struct dibao_subscriber *s, void *socket, int *ret_fd)
 {
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = {.events = EPOLLIN};
 	size_t n = sizeof *ret_fd;
 
 	if (zmq_getsockopt(socket, ZMQ_FD, ret_fd, &n) < 0)
@@ -84,11 +85,15 @@ static int set_options(struct dibao_subscriber *s)
 	static const struct {
 		int option, value;
 	} options[] = {
-		{ ZMQ_IMMEDIATE, 1 },	     { ZMQ_RCVHWM, 0 },
-		{ ZMQ_SNDHWM, SEND_HWM },    { ZMQ_LINGER, 0 },
-		{ ZMQ_HANDSHAKE_IVL, 5000 }, { ZMQ_HEARTBEAT_IVL, 5000 },
-		{ ZMQ_HEARTBEAT_TIMEOUT, 15000 }, { ZMQ_RECONNECT_IVL_MAX, 5000 },
-		{ ZMQ_TCP_KEEPALIVE, 1 },
+		{ZMQ_IMMEDIATE, 1},
+		{ZMQ_RCVHWM, 0},
+		{ZMQ_SNDHWM, SEND_HWM},
+		{ZMQ_LINGER, 0},
+		{ZMQ_HANDSHAKE_IVL, 5000},
+		{ZMQ_HEARTBEAT_IVL, 5000},
+		{ZMQ_HEARTBEAT_TIMEOUT, 15000},
+		{ZMQ_RECONNECT_IVL_MAX, 5000},
+		{ZMQ_TCP_KEEPALIVE, 1},
 	};
 	const int64_t longest = MESSAGE_MAX;
 
@@ -97,10 +102,12 @@ static int set_options(struct dibao_subscriber *s)
 			return -zmq_errno();
 	if (zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &longest, sizeof longest) < 0)
 		return -zmq_errno();
-	if (s->server_key &&
-	    (zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, s->server_key, strlen(s->server_key)) < 0 ||
-	     zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, s->public_key, strlen(s->public_key)) < 0 ||
-	     zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, s->secret_key, strlen(s->secret_key)) < 0))
+	if (s->server_key && (zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, s->server_key,
+					     strlen(s->server_key)) < 0 ||
+			      zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, s->public_key,
+					     strlen(s->public_key)) < 0 ||
+			      zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, s->secret_key,
+					     strlen(s->secret_key)) < 0))
 		return -zmq_errno();
 	return 0;
 }
@@ -144,7 +151,7 @@ static void close_socket(void **socket, int *fd, int epoll_fd)
 void link_close(struct dibao_subscriber *s, bool say_goodbye)
 {
 	static const char why[] = "";
-	struct wire_goodbye g = { .reason = DIBAO_REASON_CLOSING, .text = { why, 0 } };
+	struct wire_goodbye g = {.reason = DIBAO_REASON_CLOSING, .text = {why, 0}};
 	uint8_t buf[64];
 	uint64_t now = link_now();
 	int n;
@@ -210,9 +217,9 @@ static void connect_next(struct dibao_subscriber *s, uint64_t now)
 
 /* ---- HELLO ---- */
 
-/* Without a durable name the daemon keeps no place for us; after an interruption we ask for what came
- * since the time at which each channel had last caught up, and know again by its bytes what we had.
- * If one never had, history is asked for anew. */
+/* Without a durable name the daemon keeps no place for us; after an interruption we ask for what
+ * came since the time at which each channel had last caught up, and know again by its bytes what we
+ * had. If one never had, history is asked for anew. */
 static void choose_start(const struct dibao_subscriber *s, struct wire_hello *h)
 {
 	int64_t oldest = INT64_MAX;
@@ -242,7 +249,7 @@ static void send_hello(struct dibao_subscriber *s, uint64_t now)
 	struct wire_hello h = {
 		.proto_min = WIRE_PROTO_MIN,
 		.proto_max = WIRE_PROTO_MAX,
-		.bureau = { s->bureau, strlen(s->bureau) },
+		.bureau = {s->bureau, strlen(s->bureau)},
 		.n_types = s->n_types,
 		.n_orgs = s->n_orgs,
 		.public_view = s->opt.public_view,
@@ -252,15 +259,16 @@ static void send_hello(struct dibao_subscriber *s, uint64_t now)
 	int n;
 
 	if (s->durable)
-		h.durable = (struct dibao_str){ s->durable, strlen(s->durable) };
+		h.durable = (struct dibao_str){s->durable, strlen(s->durable)};
 	memcpy(h.instance, s->instance, sizeof h.instance);
 	for (unsigned i = 0; i < s->n_types; i++)
-		h.types[i] = (struct dibao_str){ s->types[i], strlen(s->types[i]) };
+		h.types[i] = (struct dibao_str){s->types[i], strlen(s->types[i])};
 	for (unsigned i = 0; i < s->n_orgs; i++)
-		h.orgs[i] = (struct dibao_str){ s->orgs[i], strlen(s->orgs[i]) };
+		h.orgs[i] = (struct dibao_str){s->orgs[i], strlen(s->orgs[i])};
 	choose_start(s, &h);
 	n = wire_hello_pack(buf, sizeof buf, &h);
-	s->hello_at = now + (n > 0 && link_send(s, buf, (size_t)n, now) ? HELLO_USEC : HELLO_RETRY_USEC);
+	s->hello_at =
+		now + (n > 0 && link_send(s, buf, (size_t)n, now) ? HELLO_USEC : HELLO_RETRY_USEC);
 }
 
 /* ---- clockwork ---- */
@@ -356,9 +364,9 @@ static int on_welcome(struct dibao_subscriber *s, const void *p, size_t len)
 	s->welcome_ms = w.clock_ms;
 	if (!s->was_active)
 		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
-			s->live_ms[c] = s->opt.start == DIBAO_START_LAST ? 0 :
-					s->opt.start == DIBAO_START_TIME ? s->opt.start_arg :
-									   w.clock_ms;
+			s->live_ms[c] = s->opt.start == DIBAO_START_LAST   ? 0
+					: s->opt.start == DIBAO_START_TIME ? s->opt.start_arg
+									   : w.clock_ms;
 	s->was_active = true;
 	s->status.token_epoch = w.epoch;
 	s->status.token_counter = w.counter;
@@ -396,7 +404,7 @@ static int on_goodbye(struct dibao_subscriber *s, const void *p, size_t len)
 
 static int on_lost(struct dibao_subscriber *s, const void *p, size_t len)
 {
-	struct dibao_lost out = { 0 };
+	struct dibao_lost out = {0};
 	struct wire_lost l;
 
 	if (wire_lost_unpack(&l, p, len, NULL) < 0)

@@ -94,7 +94,8 @@ bool mp_read_any(struct mp_cursor *c, struct mp_value *v)
 	case 0xc7:
 	case 0xc8:
 	case 0xc9:
-		return sized(c, v, MP_EXT, 1u << (*b - 0xc7), 1) && number(c, 1, &u) && content(c, v);
+		return sized(c, v, MP_EXT, 1u << (*b - 0xc7), 1) && number(c, 1, &u) &&
+		       content(c, v);
 	case 0xca:
 	case 0xcb:
 		v->kind = MP_FLOAT;
@@ -111,10 +112,10 @@ bool mp_read_any(struct mp_cursor *c, struct mp_value *v)
 	case 0xd3:
 		if (!number(c, 1u << (*b - 0xd0), &u))
 			return false;
-		set_signed(v, *b == 0xd0 ? (int8_t)u :
-			      *b == 0xd1 ? (int16_t)u :
-			      *b == 0xd2 ? (int32_t)u :
-					   (int64_t)u);
+		set_signed(v, *b == 0xd0   ? (int8_t)u
+			      : *b == 0xd1 ? (int16_t)u
+			      : *b == 0xd2 ? (int32_t)u
+					   : (int64_t)u);
 		return true;
 	case 0xd4:
 	case 0xd5:
@@ -144,7 +145,8 @@ bool text_has_control(const uint8_t *p, size_t n)
 	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
 	const uint8_t *end = p + n;
 
-	/* Eight at a time while none is below 0x20 or is 0x7f; both tests may cry wolf, never miss. */
+	/* Eight at a time while none is below 0x20 or is 0x7f; both tests may cry wolf, never miss.
+	 */
 	for (; end - p >= 8; p += 8) {
 		uint64_t x, del;
 
@@ -174,8 +176,9 @@ bool utf8_is_valid(const uint8_t *p, size_t n)
 				break;
 			p += 8;
 		}
-		/* By far the most common: runs of Chinese characters, three bytes each. The masks ask for
-		 * 1110xxxx 10xxxxxx 10xxxxxx and leave out overlong forms and surrogates. */
+		/* By far the most common: runs of Chinese characters, three bytes each. The masks
+		 * ask for 1110xxxx 10xxxxxx 10xxxxxx and leave out overlong forms and surrogates.
+		 */
 		while (end - p >= 4) {
 			uint32_t four;
 

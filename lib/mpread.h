@@ -11,7 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum mp_kind { MP_NIL, MP_BOOL, MP_INT, MP_UINT, MP_FLOAT, MP_STR, MP_BIN, MP_EXT, MP_ARRAY, MP_MAP };
+enum mp_kind {
+	MP_NIL,
+	MP_BOOL,
+	MP_INT,
+	MP_UINT,
+	MP_FLOAT,
+	MP_STR,
+	MP_BIN,
+	MP_EXT,
+	MP_ARRAY,
+	MP_MAP
+};
 
 struct mp_cursor {
 	const uint8_t *p, *end;

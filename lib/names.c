@@ -6,24 +6,25 @@
 
 const char *dibao_channel_name(enum dibao_channel c)
 {
-	static const char *const names[] = { "public", "private", "public-now", "private-now" };
+	static const char *const names[] = {"public", "private", "public-now", "private-now"};
 
 	return (unsigned)c < DIBAO_CHANNEL_COUNT ? names[c] : "?";
 }
 
 const char *dibao_reason_name(enum dibao_reason r)
 {
-	static const char *const names[] = { "none",	   "refused",	 "revoked",  "superseded",
-					     "draining",   "no session", "protocol error",
-					     "no common version", "busy", "closing" };
+	static const char *const names[] = {
+		"none",	      "refused",	"revoked",	     "superseded", "draining",
+		"no session", "protocol error", "no common version", "busy",	   "closing"};
 
 	return (unsigned)r < sizeof names / sizeof names[0] ? names[r] : "unknown reason";
 }
 
 const char *dibao_receipt_name(enum dibao_receipt_state s)
 {
-	static const char *const names[] = { "?",	 "shown",     "queued", "submitted", "accepted",
-					     "delivered", "failed", "unserved",	 "dropped" };
+	static const char *const names[] = {"?",	 "shown",    "queued",
+					    "submitted", "accepted", "delivered",
+					    "failed",	 "unserved", "dropped"};
 
 	return (unsigned)s < sizeof names / sizeof names[0] ? names[s] : "?";
 }

@@ -46,7 +46,7 @@ struct dibao_publisher {
 
 const char *dibao_outcome_name(enum dibao_outcome o)
 {
-	static const char *const names[] = { "?", "new", "repeat", "scheduled", "conflict" };
+	static const char *const names[] = {"?", "new", "repeat", "scheduled", "conflict"};
 
 	return names[o >= DIBAO_NEW && o <= DIBAO_CONFLICT ? o : 0];
 }
@@ -80,7 +80,7 @@ static void release_sigpipe(const sigset_t *before, bool was_pending)
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	if (!was_pending)
-		while (sigtimedwait(&pipe, NULL, &(struct timespec){ 0 }) < 0 && errno == EINTR)
+		while (sigtimedwait(&pipe, NULL, &(struct timespec){0}) < 0 && errno == EINTR)
 			;
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
@@ -133,7 +133,8 @@ static void break_off(struct dibao_publisher *p)
 {
 	struct dibao_error err;
 
-	fail(&err, -ENOTCONN, "connection to Redis lost: what was in flight may or may not be stored");
+	fail(&err, -ENOTCONN,
+	     "connection to Redis lost: what was in flight may or may not be stored");
 	p->broken = true;
 	while (p->n)
 		report(p, -ENOTCONN, &err);
@@ -158,8 +159,9 @@ static int error_of(const char *text, struct dibao_error *err)
 		const char *start;
 		int code;
 	} codes[] = {
-		{ "DIBAO_INVALID", -EINVAL }, { "DIBAO_NOREF", -ENOENT }, { "DIBAO_PERSON", -EPERM },
-		{ "NOPERM", -EACCES },	      { "NOAUTH", -EACCES },	  { "ERR Function not found", -ENOSYS },
+		{"DIBAO_INVALID", -EINVAL}, {"DIBAO_NOREF", -ENOENT},
+		{"DIBAO_PERSON", -EPERM},   {"NOPERM", -EACCES},
+		{"NOAUTH", -EACCES},	    {"ERR Function not found", -ENOSYS},
 	};
 	const char *colon = strchr(text, ':');
 	size_t n = strlen("DIBAO_INVALID ");
@@ -167,8 +169,10 @@ static int error_of(const char *text, struct dibao_error *err)
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
 		if (!strncmp(text, codes[i].start, strlen(codes[i].start))) {
 			fail(err, codes[i].code, text);
-			if (err && codes[i].code == -EINVAL && colon && !memchr(text + n, ' ', (size_t)(colon - text) - n))
-				snprintf(err->field, sizeof err->field, "%.*s", (int)((size_t)(colon - text) - n), text + n);
+			if (err && codes[i].code == -EINVAL && colon &&
+			    !memchr(text + n, ' ', (size_t)(colon - text) - n))
+				snprintf(err->field, sizeof err->field, "%.*s",
+					 (int)((size_t)(colon - text) - n), text + n);
 			return codes[i].code;
 		}
 	return fail(err, -EIO, text);
@@ -234,8 +238,8 @@ static int send_all(int fd, const char *p, size_t len)
 
 static int send_event(struct dibao_publisher *p, const void *event, size_t len)
 {
-	const char *argv[] = { "FCALL", "dibao_publish", "1", p->base, event };
-	size_t lens[] = { 5, 13, 1, strlen(p->base), len };
+	const char *argv[] = {"FCALL", "dibao_publish", "1", p->base, event};
+	size_t lens[] = {5, 13, 1, strlen(p->base), len};
 	char *command;
 	int n = redisFormatCommandArgv(&command, 5, argv, lens), r;
 
@@ -261,7 +265,7 @@ int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len
 	if (p->broken)
 		return -ENOTCONN;
 	w = &p->ring[(p->head + p->n) % WINDOW_MAX];
-	*w = (struct waiting){ .done = done, .userdata = userdata };
+	*w = (struct waiting){.done = done, .userdata = userdata};
 	w->refused = dibao_event_parse(&ev, event, len, &w->err);
 	r = w->refused ? 0 : send_event(p, event, len);
 	if (r == -ENOTCONN)
@@ -299,7 +303,7 @@ static void one_done(void *userdata, int outcome, const struct dibao_error *err)
 
 int dibao_publish(struct dibao_publisher *p, const void *event, size_t len, struct dibao_error *err)
 {
-	struct one one = { -ENOTCONN, err };
+	struct one one = {-ENOTCONN, err};
 	int r = dibao_publish_async(p, event, len, one_done, &one);
 
 	if (r < 0)

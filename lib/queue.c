@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The way to the queue's functions: their text, loading, the check of their version, and the
- * synchronous connection that the publisher and dibaoctl use (the daemon has its own, redis_link.c).
+ * synchronous connection that the publisher and dibaoctl use (the daemon has its own,
+ * redis_link.c).
  *
  * The text is queue.lua with two things filled in: the public types of the table, so that Redis and
  * the library never differ about an audience, and a version that holds a hash of all the rest, so
@@ -87,8 +88,7 @@ static void make(void)
 		abort();
 	expand(f, "");
 	fclose(f);
-	crypto_generichash(hash, sizeof hash,
-			   (const unsigned char *)text, len, NULL, 0);
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)text, len, NULL, 0);
 	sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
 	free(text);
 	snprintf(version, sizeof version, "%d %s", FUNCTIONS_VERSION, hex);
@@ -136,8 +136,8 @@ static int authenticate(redisContext *c, const struct dibao_redis_options *opt,
 
 	if (!opt->password)
 		return 0;
-	r = opt->user && *opt->user ? redisCommand(c, "AUTH %s %s", opt->user, opt->password) :
-				      redisCommand(c, "AUTH %s", opt->password);
+	r = opt->user && *opt->user ? redisCommand(c, "AUTH %s %s", opt->user, opt->password)
+				    : redisCommand(c, "AUTH %s", opt->password);
 	if (!r)
 		e = fail(err, -ENOTCONN, "Redis at %s: %s", opt->address, c->errstr);
 	else if (r->type == REDIS_REPLY_ERROR)
@@ -146,7 +146,8 @@ static int authenticate(redisContext *c, const struct dibao_redis_options *opt,
 	return e;
 }
 
-/* "10.0.0.1:6379", "[::1]:6379": the port, or -EINVAL. Names are not looked up: that may block for long. */
+/* "10.0.0.1:6379", "[::1]:6379": the port, or -EINVAL. Names are not looked up: that may block for
+ * long. */
 static int split_address(char host[INET6_ADDRSTRLEN], const char *address)
 {
 	const char *colon = strrchr(address, ':');
@@ -176,7 +177,7 @@ int queue_connect(struct redisContext **ret, const struct dibao_redis_options *o
 		  struct dibao_error *err)
 {
 	unsigned ms = opt->timeout_ms ? opt->timeout_ms : 5000;
-	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 	char host[INET6_ADDRSTRLEN];
 	redisContext *c;
 	int port;
@@ -227,7 +228,8 @@ int queue_functions_check(struct redisContext *c, struct dibao_error *err)
 		e = fail(err, -EIO, "Redis: %.120s", r->str);
 	else if (r->type != REDIS_REPLY_STRING || strcmp(r->str, want) != 0)
 		e = fail(err, -ESTALE,
-			 "the queue's functions are of another version (%.40s, not %s): run dibaoctl setup",
+			 "the queue's functions are of another version (%.40s, not %s): run "
+			 "dibaoctl setup",
 			 r->str ? r->str : "?", want);
 	freeReplyObject(r);
 	return e;
@@ -247,7 +249,8 @@ int queue_setup(struct redisContext *c, const char *bureau, struct dibao_error *
 	if (!r)
 		return fail(err, -ENOTCONN, "Redis: %s", c->errstr);
 	if (r->type == REDIS_REPLY_ERROR)
-		e = fail(err, !strncmp(r->str, "NOPERM", 6) ? -EACCES : -EIO, "Redis: %.140s", r->str);
+		e = fail(err, !strncmp(r->str, "NOPERM", 6) ? -EACCES : -EIO, "Redis: %.140s",
+			 r->str);
 	freeReplyObject(r);
 	if (e < 0)
 		return e;

@@ -50,10 +50,10 @@ void receipts_send(struct dibao_subscriber *s, uint64_t now)
 	for (struct receipt *r = s->receipts; r; r = r->next) {
 		struct wire_receipt w = {
 			.id = r->id,
-			.key = { r->bytes, r->key_len },
+			.key = {r->bytes, r->key_len},
 			.state = r->state,
 			.at_ms = r->at_ms,
-			.detail = { r->has_detail ? r->bytes + r->key_len : NULL, r->detail_len },
+			.detail = {r->has_detail ? r->bytes + r->key_len : NULL, r->detail_len},
 		};
 		int n;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The subscriber as its application sees it: options, the descriptor, dispatch, acks, receipts, state.
- * What is on the wire is link.c's (one connection, from connect to its end), what was delivered and
- * acknowledged inflight.c's.
+ * The subscriber as its application sees it: options, the descriptor, dispatch, acks, receipts,
+ * state. What is on the wire is link.c's (one connection, from connect to its end), what was
+ * delivered and acknowledged inflight.c's.
  *
  * The descriptor is an epoll one over the socket's, a timer and an event counter. ZMQ_FD is
  * edge-triggered and any call on the socket may eat the edge; so at the end of each dispatch the
@@ -83,7 +83,8 @@ static int copy_options(struct dibao_subscriber *s, const struct dibao_subscribe
 		return fail(err, -EINVAL, "bureau: expected 1 to 16 bytes");
 	if (o->durable && (!*o->durable || strlen(o->durable) > WIRE_NAME_MAX))
 		return fail(err, -EINVAL, "durable: expected 1 to 64 bytes");
-	if (o->window_bytes && (o->window_bytes < WIRE_WINDOW_MIN || o->window_bytes > WIRE_WINDOW_MAX))
+	if (o->window_bytes &&
+	    (o->window_bytes < WIRE_WINDOW_MIN || o->window_bytes > WIRE_WINDOW_MAX))
 		return fail(err, -EINVAL, "window_bytes: expected 131072 to 16777216");
 	if (!!o->curve_server_key != !!o->curve_public_key ||
 	    !!o->curve_server_key != !!o->curve_secret_key)
@@ -96,7 +97,8 @@ static int copy_options(struct dibao_subscriber *s, const struct dibao_subscribe
 		return fail(err, r, "types: expected at most 32 of 1 to 32 bytes");
 	r = copy_list(&s->orgs, &s->n_orgs, o->orgs, WIRE_ORGS_MAX, DIBAO_ORG_BYTES);
 	if (r < 0)
-		return fail(err, r, "orgs: expected at most 64 codes or prefixes of 1 to 12 digits");
+		return fail(err, r,
+			    "orgs: expected at most 64 codes or prefixes of 1 to 12 digits");
 	for (unsigned i = 0; i < s->n_orgs; i++)
 		if (strspn(s->orgs[i], "0123456789") != strlen(s->orgs[i]))
 			return fail(err, -EINVAL, "orgs: expected digits");
@@ -120,7 +122,7 @@ static void free_list(char **list)
 
 static int watch(struct dibao_subscriber *s, int fd)
 {
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = {.events = EPOLLIN};
 
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
@@ -142,7 +144,8 @@ int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ct
 	if (r == 0) {
 		s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 		s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-		s->event_fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC); /* there is something to do: connect */
+		s->event_fd = eventfd(
+			1, EFD_NONBLOCK | EFD_CLOEXEC); /* there is something to do: connect */
 		if (s->epoll_fd < 0 || s->timer_fd < 0 || s->event_fd < 0 ||
 		    watch(s, s->timer_fd) < 0 || watch(s, s->event_fd) < 0)
 			r = fail(err, -errno ? -errno : -EMFILE, "no descriptors left");
@@ -199,7 +202,8 @@ void subscriber_set_state(struct dibao_subscriber *s, enum dibao_state state,
 
 /* ---- deliveries ---- */
 
-/* The rest of the frame in hand. Returns the callback's value. An invalid event ends the connection. */
+/* The rest of the frame in hand. Returns the callback's value. An invalid event ends the
+ * connection. */
 static int deliver(struct dibao_subscriber *s, unsigned max, unsigned *n)
 {
 	struct delivering *d = &s->now;
@@ -251,7 +255,7 @@ void subscriber_end_frame(struct dibao_subscriber *s)
 {
 	if (s->now.frame)
 		zmq_msg_close(&s->now.held);
-	s->now = (struct delivering){ 0 };
+	s->now = (struct delivering){0};
 }
 
 int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h,
@@ -261,7 +265,8 @@ int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h
 	int r;
 
 	s->status.heartbeat_ms = (int64_t)h->clock_ms;
-	if (h->count && wire_payload_check(zmq_msg_data(payload), zmq_msg_size(payload), h->count) < 0)
+	if (h->count &&
+	    wire_payload_check(zmq_msg_data(payload), zmq_msg_size(payload), h->count) < 0)
 		return -EPROTO;
 	r = inflight_push(&s->inflight, h, payload, &frame);
 	if (r < 0)
@@ -324,7 +329,7 @@ static void flush_acks(struct dibao_subscriber *s, uint64_t now)
 static void set_timer(struct dibao_subscriber *s, uint64_t now)
 {
 	uint64_t due = link_next_due(s), in;
-	struct itimerspec t = { 0 };
+	struct itimerspec t = {0};
 
 	if (s->ack_due && s->ack_due < due)
 		due = s->ack_due;
@@ -386,7 +391,7 @@ int dibao_subscriber_fd(struct dibao_subscriber *s)
 int dibao_subscriber_run(struct dibao_subscriber *s)
 {
 	while (!s->stopped) {
-		struct pollfd p = { .fd = s->epoll_fd, .events = POLLIN };
+		struct pollfd p = {.fd = s->epoll_fd, .events = POLLIN};
 		int r;
 
 		if (poll(&p, 1, -1) < 0 && errno != EINTR)

@@ -58,10 +58,10 @@ struct dibao_subscriber {
 	uint32_t lease_ms, beat_ms;
 	bool was_active; /* once: then a reconnect goes on where it was */
 	bool broke_protocol;
-	uint64_t calm_at;  /* µs: then a new failure is a new story */
-	uint8_t channels;  /* of the WELCOME: bit i = enum dibao_channel i */
-	/* Daemon's clock at the channel's last frame that was not catching up: all before it is here.
-	 * 0 = not caught up yet. */
+	uint64_t calm_at; /* µs: then a new failure is a new story */
+	uint8_t channels; /* of the WELCOME: bit i = enum dibao_channel i */
+	/* Daemon's clock at the channel's last frame that was not catching up: all before it is
+	 * here. 0 = not caught up yet. */
 	int64_t live_ms[DIBAO_CHANNEL_COUNT];
 	int64_t welcome_ms; /* daemon's clock at WELCOME */
 
@@ -97,7 +97,8 @@ void link_fail(struct dibao_subscriber *s, enum dibao_reason why, const char *te
 void link_close(struct dibao_subscriber *s, bool say_goodbye);
 
 /* receipts.c */
-void receipts_send(struct dibao_subscriber *s, uint64_t now); /* those not sent on this connection */
+void receipts_send(struct dibao_subscriber *s,
+		   uint64_t now); /* those not sent on this connection */
 void receipts_reset(struct dibao_subscriber *s);
 void receipts_confirmed(struct dibao_subscriber *s, uint64_t id, int err);
 void receipts_done(struct dibao_subscriber *s);

@@ -13,18 +13,46 @@
 #include <errno.h>
 #include <string.h>
 
-#define REQ DIBAO_FIELD_REQUIRED
-#define PUB DIBAO_FIELD_PUBLIC
+#define REQ    DIBAO_FIELD_REQUIRED
+#define PUB    DIBAO_FIELD_PUBLIC
 #define MS_MAX 253402300799999 /* 9999-12-31 */
 
-#define STR(n, fl, lo, hi, z, d) { .name = n, .kind = DIBAO_KIND_STR, .flags = fl, .min = lo, .max = hi, .zh = z, .doc = d }
-#define INT(n, fl, lo, hi, z, d) { .name = n, .kind = DIBAO_KIND_INT, .flags = fl, .min = lo, .max = hi, .zh = z, .doc = d }
-#define MS(n, fl, z, d) { .name = n, .kind = DIBAO_KIND_MS, .flags = fl, .min = 0, .max = MS_MAX, .zh = z, .doc = d }
-#define DATE(n, fl, z, d) { .name = n, .kind = DIBAO_KIND_DATE, .flags = fl, .min = 10, .max = 10, .zh = z, .doc = d }
-#define BOOL(n, fl, z, d) { .name = n, .kind = DIBAO_KIND_BOOL, .flags = fl, .zh = z, .doc = d }
-#define MAP(n, fl, fs, z, d) { .name = n, .kind = DIBAO_KIND_MAP, .flags = fl, .fields = fs, .zh = z, .doc = d }
-#define CHOICE(n, fl, c, z, d) { .name = n, .kind = DIBAO_KIND_CHOICE, .flags = fl, .choices = c, .zh = z, .doc = d }
-#define END { .name = NULL }
+#define STR(n, fl, lo, hi, z, d)                                                                   \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_STR, .flags = fl, .min = lo, .max = hi, .zh = z,     \
+		.doc = d                                                                           \
+	}
+#define INT(n, fl, lo, hi, z, d)                                                                   \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_INT, .flags = fl, .min = lo, .max = hi, .zh = z,     \
+		.doc = d                                                                           \
+	}
+#define MS(n, fl, z, d)                                                                            \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_MS, .flags = fl, .min = 0, .max = MS_MAX, .zh = z,   \
+		.doc = d                                                                           \
+	}
+#define DATE(n, fl, z, d)                                                                          \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_DATE, .flags = fl, .min = 10, .max = 10, .zh = z,    \
+		.doc = d                                                                           \
+	}
+#define BOOL(n, fl, z, d)                                                                          \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_BOOL, .flags = fl, .zh = z, .doc = d                 \
+	}
+#define MAP(n, fl, fs, z, d)                                                                       \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_MAP, .flags = fl, .fields = fs, .zh = z, .doc = d    \
+	}
+#define CHOICE(n, fl, c, z, d)                                                                     \
+	{                                                                                          \
+		.name = n, .kind = DIBAO_KIND_CHOICE, .flags = fl, .choices = c, .zh = z, .doc = d \
+	}
+#define END                                                                                        \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
 
 /* A code of a table under config/ and the name as it was issued. */
 static const struct dibao_field_spec coded[] = {
@@ -47,22 +75,35 @@ static const struct dibao_field_spec envelope[] = {
 	STR("uid", REQ, 1, DIBAO_UID_MAX_BYTES, "唯一编号", "producer's idempotency key"),
 	STR("type", REQ, 1, 32, "类型", "type: a row of this table, or one that is to come"),
 	MS("at", REQ | PUB, "发生时间", "when it happened, Unix ms"),
-	{ .name = "org", .kind = DIBAO_KIND_DIGITS, .flags = REQ | PUB, .min = DIBAO_ORG_BYTES,
-	  .max = DIBAO_ORG_BYTES, .zh = "机构代码", .doc = "organisation code (GA/T 380), 12 digits" },
+	{.name = "org",
+	 .kind = DIBAO_KIND_DIGITS,
+	 .flags = REQ | PUB,
+	 .min = DIBAO_ORG_BYTES,
+	 .max = DIBAO_ORG_BYTES,
+	 .zh = "机构代码",
+	 .doc = "organisation code (GA/T 380), 12 digits"},
 	MAP("person", 0, person, "人员", "whom it is about; absent for an anonymous letter"),
 	STR("issuer", REQ, 1, 120, "发布单位", "who decided or issued it"),
 	STR("ref", PUB, 1, 120, "文号", "document number; a promotion of hundreds shares one"),
 	BOOL("private", 0, "涉密", "true keeps a promotion or award off boards"),
 	BOOL("urgent", 0, "紧急", "true goes before all others"),
-	BOOL("record", PUB, "仅存档", "history: stored and counted, never texted, no moment of honour"),
+	BOOL("record", PUB, "仅存档",
+	     "history: stored and counted, never texted, no moment of honour"),
 	MS("not_before", 0, "定时发布", "published not before this time, Unix ms"),
 	MS("expires", PUB, "有效期至", "of no use after this time, Unix ms"),
-	STR("retracts", 0, 1, DIBAO_UID_MAX_BYTES, "撤回", "uid of the event that this one takes back"),
-	STR("corrects", 0, 1, DIBAO_UID_MAX_BYTES, "更正", "uid of the event that this one replaces"),
-	STR("follows", 0, 1, DIBAO_UID_MAX_BYTES, "承接", "uid of the proposal that this one makes final"),
-	{ .name = "trace", .kind = DIBAO_KIND_BIN, .min = DIBAO_TRACE_BYTES, .max = DIBAO_TRACE_BYTES,
-	  .zh = "跟踪号", .doc = "trace id, 16 bytes" },
-	{ .name = "ext", .kind = DIBAO_KIND_ANY, .zh = "扩展", .doc = "reserved" },
+	STR("retracts", 0, 1, DIBAO_UID_MAX_BYTES, "撤回",
+	    "uid of the event that this one takes back"),
+	STR("corrects", 0, 1, DIBAO_UID_MAX_BYTES, "更正",
+	    "uid of the event that this one replaces"),
+	STR("follows", 0, 1, DIBAO_UID_MAX_BYTES, "承接",
+	    "uid of the proposal that this one makes final"),
+	{.name = "trace",
+	 .kind = DIBAO_KIND_BIN,
+	 .min = DIBAO_TRACE_BYTES,
+	 .max = DIBAO_TRACE_BYTES,
+	 .zh = "跟踪号",
+	 .doc = "trace id, 16 bytes"},
+	{.name = "ext", .kind = DIBAO_KIND_ANY, .zh = "扩展", .doc = "reserved"},
 	END,
 };
 
@@ -71,10 +112,12 @@ static const struct dibao_field_spec retraction[] = {
 	END,
 };
 
-#define PROPOSAL                                                                             \
-	CHOICE("state", REQ | PUB, "proposed|final", "状态", "proposed (in public notice) or final"), \
-	DATE("notice_until", PUB, "公示截止", "last day of public notice; required when proposed"),   \
-	STR("contact", PUB, 1, 300, "异议联系", "where to object; required when proposed")
+#define PROPOSAL                                                                                   \
+	CHOICE("state", REQ | PUB, "proposed|final", "状态",                                       \
+	       "proposed (in public notice) or final"),                                            \
+		DATE("notice_until", PUB, "公示截止",                                              \
+		     "last day of public notice; required when proposed"),                         \
+		STR("contact", PUB, 1, 300, "异议联系", "where to object; required when proposed")
 
 static const struct dibao_field_spec promotion[] = {
 	MAP("from", REQ | PUB, coded, "原层级", "rank before"),
@@ -85,7 +128,8 @@ static const struct dibao_field_spec promotion[] = {
 };
 
 static const struct dibao_field_spec award[] = {
-	MAP("kind", REQ | PUB, coded, "奖励种类", "on-the-spot, model, expert, yearly hundred, ..."),
+	MAP("kind", REQ | PUB, coded, "奖励种类",
+	    "on-the-spot, model, expert, yearly hundred, ..."),
 	PROPOSAL,
 	STR("reason", 0, 1, 3000, "事由", "internal reason; never on a board"),
 	STR("public_reason", PUB, 1, 1500, "公示事由", "the only reason that a board shows"),
@@ -125,11 +169,13 @@ static const struct dibao_field_spec mailbox_reply[] = {
 };
 
 static const struct dibao_type_spec types[] = {
-	{ "promotion", "晋升", "a higher rank", DIBAO_AUDIENCE_PUBLIC, false, promotion },
-	{ "award", "奖励", "an honour", DIBAO_AUDIENCE_PUBLIC, false, award },
-	{ "penalty", "处分", "a disciplinary penalty", DIBAO_AUDIENCE_PRIVATE, false, penalty },
-	{ "welfare_visit", "慰问", "a visit to one in need", DIBAO_AUDIENCE_PRIVATE, false, welfare_visit },
-	{ "mailbox_reply", "信箱答复", "the answer to one's letter", DIBAO_AUDIENCE_PRIVATE, true, mailbox_reply },
+	{"promotion", "晋升", "a higher rank", DIBAO_AUDIENCE_PUBLIC, false, promotion},
+	{"award", "奖励", "an honour", DIBAO_AUDIENCE_PUBLIC, false, award},
+	{"penalty", "处分", "a disciplinary penalty", DIBAO_AUDIENCE_PRIVATE, false, penalty},
+	{"welfare_visit", "慰问", "a visit to one in need", DIBAO_AUDIENCE_PRIVATE, false,
+	 welfare_visit},
+	{"mailbox_reply", "信箱答复", "the answer to one's letter", DIBAO_AUDIENCE_PRIVATE, true,
+	 mailbox_reply},
 };
 
 const struct dibao_type_spec *dibao_types(size_t *ret_n)

@@ -23,7 +23,7 @@ struct flat {
 	uint64_t required[DIBAO_FIELDS_MAX]; /* of a map: slots that must stand in it */
 	uint64_t required_top;		     /* of the envelope */
 	uint8_t n;
-	uint8_t body;				/* slot of the body */
+	uint8_t body;			      /* slot of the body */
 	uint8_t state, notice_until, contact; /* of a body that may be a proposal; 0 = none */
 	char paths[DIBAO_FIELDS_MAX][48];
 };
@@ -39,12 +39,35 @@ int flat_find(const struct flat *f, const char *path);
  * fraction; a zone is required. 0, -EINVAL. */
 int time_from_text(const char *text, int64_t *ret_ms);
 
-/* Slots of the envelope, the same in every type: the order of the table. A test holds them to it. */
+/* Slots of the envelope, the same in every type: the order of the table. A test holds them to it.
+ */
 enum {
-	SLOT_V, SLOT_UID, SLOT_TYPE, SLOT_AT, SLOT_ORG, SLOT_PERSON, SLOT_BADGE, SLOT_NAME, SLOT_RANK,
-	SLOT_RANK_CODE, SLOT_RANK_NAME, SLOT_UNIT, SLOT_POST, SLOT_ISSUER, SLOT_REF, SLOT_PRIVATE,
-	SLOT_URGENT, SLOT_RECORD, SLOT_NOT_BEFORE, SLOT_EXPIRES, SLOT_RETRACTS, SLOT_CORRECTS,
-	SLOT_FOLLOWS, SLOT_TRACE, SLOT_EXT, SLOT_BODY,
+	SLOT_V,
+	SLOT_UID,
+	SLOT_TYPE,
+	SLOT_AT,
+	SLOT_ORG,
+	SLOT_PERSON,
+	SLOT_BADGE,
+	SLOT_NAME,
+	SLOT_RANK,
+	SLOT_RANK_CODE,
+	SLOT_RANK_NAME,
+	SLOT_UNIT,
+	SLOT_POST,
+	SLOT_ISSUER,
+	SLOT_REF,
+	SLOT_PRIVATE,
+	SLOT_URGENT,
+	SLOT_RECORD,
+	SLOT_NOT_BEFORE,
+	SLOT_EXPIRES,
+	SLOT_RETRACTS,
+	SLOT_CORRECTS,
+	SLOT_FOLLOWS,
+	SLOT_TRACE,
+	SLOT_EXT,
+	SLOT_BODY,
 };
 
 #endif

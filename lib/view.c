@@ -41,8 +41,8 @@ static void key(msgpack_packer *pk, const char *k)
 	msgpack_pack_str_body(pk, k, strlen(k));
 }
 
-/* The value of a slot: as it stands in the event, but of a map only the rows that are public, for an
- * event may carry keys that nobody here knows. */
+/* The value of a slot: as it stands in the event, but of a map only the rows that are public, for
+ * an event may carry keys that nobody here knows. */
 static void copy_slot(struct out *o, msgpack_packer *pk, const struct dibao_event *ev,
 		      const struct flat *flat, unsigned slot);
 
@@ -116,10 +116,10 @@ int dibao_view_encode(const struct dibao_event *ev, const uint8_t view_key[DIBAO
 		unsigned slot;
 		const char *name;
 	} optional[] = {
-		{ SLOT_UNIT, "unit" }, { SLOT_RANK, "rank" },	    { SLOT_REF, "ref" },
-		{ SLOT_EXPIRES, "expires" }, { SLOT_RECORD, "record" },
+		{SLOT_UNIT, "unit"},	   {SLOT_RANK, "rank"},	    {SLOT_REF, "ref"},
+		{SLOT_EXPIRES, "expires"}, {SLOT_RECORD, "record"},
 	};
-	struct out o = { .buf = buf, .cap = cap };
+	struct out o = {.buf = buf, .cap = cap};
 	unsigned n = 7 + !!ev->corrects.p + !!ev->follows.p;
 	const struct flat *flat;
 	struct dibao_str name;

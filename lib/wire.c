@@ -53,12 +53,12 @@ int wire_data_unpack(struct wire_data *ret, const void *frame, size_t len)
 
 	if (len != WIRE_HEADER_BYTES || p[0] != WIRE_DATA || p[2] >= DIBAO_CHANNEL_COUNT)
 		return -EBADMSG;
-	*ret = (struct wire_data){ .flags = p[1],
-				   .channel = p[2],
-				   .count = get32(p + 4),
-				   .number = get64(p + 8),
-				   .token = get64(p + 16),
-				   .clock_ms = get64(p + 24) };
+	*ret = (struct wire_data){.flags = p[1],
+				  .channel = p[2],
+				  .count = get32(p + 4),
+				  .number = get64(p + 8),
+				  .token = get64(p + 16),
+				  .clock_ms = get64(p + 24)};
 	return 0;
 }
 
@@ -97,7 +97,7 @@ size_t wire_ack_pack(uint8_t ret[WIRE_ACK_MAX], const struct wire_ack *a)
 int wire_ack_unpack(struct wire_ack *ret, const void *frame, size_t len)
 {
 	const uint8_t *p = frame;
-	struct wire_ack a = { 0 };
+	struct wire_ack a = {0};
 
 	if (len < 2 || p[0] != WIRE_ACK || p[1] < 1 || p[1] > DIBAO_CHANNEL_COUNT ||
 	    len != 2 + 17u * p[1])
@@ -141,7 +141,7 @@ static void begin(struct out *o, msgpack_packer *pk, uint8_t *buf, size_t cap, e
 {
 	char k = (char)kind;
 
-	*o = (struct out){ .buf = buf, .cap = cap };
+	*o = (struct out){.buf = buf, .cap = cap};
 	msgpack_packer_init(pk, o, out_write);
 	out_write(o, &k, 1);
 	msgpack_pack_map(pk, n_keys);
@@ -196,7 +196,7 @@ static void key_list(msgpack_packer *pk, const char *k, const struct dibao_str *
 		text(pk, s[i].p, s[i].len);
 }
 
-static const char *const starts[] = { "resume", "new", "time", "last" };
+static const char *const starts[] = {"resume", "new", "time", "last"};
 
 int wire_hello_pack(uint8_t *buf, size_t cap, const struct wire_hello *m)
 {
@@ -217,9 +217,9 @@ int wire_hello_pack(uint8_t *buf, size_t cap, const struct wire_hello *m)
 		key_list(&pk, "types", m->types, m->n_types);
 	if (m->n_orgs)
 		key_list(&pk, "orgs", m->orgs, m->n_orgs);
-	key_text(&pk, "from", (struct dibao_str){ starts[m->from], strlen(starts[m->from]) });
+	key_text(&pk, "from", (struct dibao_str){starts[m->from], strlen(starts[m->from])});
 	key_int(&pk, "arg", m->from_arg);
-	key_text(&pk, "view", (struct dibao_str){ view, strlen(view) });
+	key_text(&pk, "view", (struct dibao_str){view, strlen(view)});
 	key_uint(&pk, "win", m->window_bytes);
 	return finish(&o);
 }
@@ -239,7 +239,7 @@ int wire_welcome_pack(uint8_t *buf, size_t cap, const struct wire_welcome *m)
 	key_uint(&pk, "lease", m->lease_ms);
 	key_uint(&pk, "beat", m->beat_ms);
 	key_uint(&pk, "win", m->window_bytes);
-	key_text(&pk, "view", (struct dibao_str){ view, strlen(view) });
+	key_text(&pk, "view", (struct dibao_str){view, strlen(view)});
 	key(&pk, "chans");
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 		n += m->channels >> c & 1;
@@ -315,13 +315,13 @@ int wire_withdrawn_pack(uint8_t *buf, size_t cap, const uint8_t pid[16], const c
 			size_t uid_len)
 {
 	msgpack_packer pk;
-	struct out o = { .buf = buf, .cap = cap };
+	struct out o = {.buf = buf, .cap = cap};
 
 	msgpack_packer_init(&pk, &o, out_write);
 	msgpack_pack_map(&pk, uid_len ? 2 : 1);
 	key_bytes(&pk, "pid", pid, 16);
 	if (uid_len)
-		key_text(&pk, "uid", (struct dibao_str){ uid, uid_len });
+		key_text(&pk, "uid", (struct dibao_str){uid, uid_len});
 	return finish(&o);
 }
 
@@ -342,7 +342,7 @@ static bool open_message(struct in *in, const void *frame, size_t len, enum wire
 	in->why = "expected one msgpack map";
 	if (len < 1 || len > WIRE_MESSAGE_MAX || p[0] != kind)
 		return false;
-	in->c = (struct mp_cursor){ p + 1, p + len };
+	in->c = (struct mp_cursor){p + 1, p + len};
 	/* Soundness of the whole first, keys once each; then the rest need not look. */
 	if (mp_skip_checked(&in->c, MP_DEPTH_MAX) || in->c.p != in->c.end)
 		return false;
@@ -400,7 +400,7 @@ static bool read_bytes(struct in *in, enum mp_kind kind, size_t least, size_t mo
 		in->why = why;
 		return false;
 	}
-	*ret = (struct dibao_str){ (const char *)v.p, v.n };
+	*ret = (struct dibao_str){(const char *)v.p, v.n};
 	return true;
 }
 
@@ -452,8 +452,8 @@ static int find_text(const char *const *list, int n, struct dibao_str s)
 int wire_hello_unpack(struct wire_hello *ret, const void *frame, size_t len, const char **ret_why)
 {
 	enum { PMIN = 1, PMAX = 2, BUREAU = 4, INST = 8, ALL = 15 };
-	static const char *const views[] = { "full", "public" };
-	struct wire_hello m = { .from = DIBAO_START_NEW, .window_bytes = WIRE_WINDOW_DEFAULT };
+	static const char *const views[] = {"full", "public"};
+	struct wire_hello m = {.from = DIBAO_START_NEW, .window_bytes = WIRE_WINDOW_DEFAULT};
 	struct mp_value k;
 	struct dibao_str s;
 	unsigned seen = 0;
@@ -463,15 +463,17 @@ int wire_hello_unpack(struct wire_hello *ret, const void *frame, size_t len, con
 
 	if (open_message(&in, frame, len, WIRE_HELLO))
 		while (!in.why && next_key(&in, &k)) {
-			if (is(&k, "pmin") && read_uint(&in, 65535, &u, "pmin: expected 0 to 65535")) {
+			if (is(&k, "pmin") &&
+			    read_uint(&in, 65535, &u, "pmin: expected 0 to 65535")) {
 				m.proto_min = (unsigned)u;
 				seen |= PMIN;
 			} else if (is(&k, "pmax") &&
 				   read_uint(&in, 65535, &u, "pmax: expected 0 to 65535")) {
 				m.proto_max = (unsigned)u;
 				seen |= PMAX;
-			} else if (is(&k, "bureau") && read_bytes(&in, MP_STR, 1, 16, &m.bureau,
-								  "bureau: expected 1 to 16 bytes")) {
+			} else if (is(&k, "bureau") &&
+				   read_bytes(&in, MP_STR, 1, 16, &m.bureau,
+					      "bureau: expected 1 to 16 bytes")) {
 				seen |= BUREAU;
 			} else if (is(&k, "name")) {
 				if (read_bytes(&in, MP_STR, 1, WIRE_NAME_MAX, &m.durable,
@@ -479,8 +481,8 @@ int wire_hello_unpack(struct wire_hello *ret, const void *frame, size_t len, con
 				    !name_is_valid(m.durable))
 					in.why = "name: expected A-Z a-z 0-9 . _ -";
 			} else if (is(&k, "inst") &&
-				   read_bytes(&in, MP_BIN, WIRE_INSTANCE_BYTES, WIRE_INSTANCE_BYTES, &s,
-					      "inst: expected 16 bytes of binary")) {
+				   read_bytes(&in, MP_BIN, WIRE_INSTANCE_BYTES, WIRE_INSTANCE_BYTES,
+					      &s, "inst: expected 16 bytes of binary")) {
 				memcpy(m.instance, s.p, s.len);
 				seen |= INST;
 			} else if (is(&k, "types")) {
@@ -523,7 +525,7 @@ int wire_welcome_unpack(struct wire_welcome *ret, const void *frame, size_t len,
 			const char **ret_why)
 {
 	enum { PROTO = 1, LEASE = 2, BEAT = 4, CHANS = 8, ALL = 15 };
-	struct wire_welcome m = { .window_bytes = WIRE_WINDOW_MIN };
+	struct wire_welcome m = {.window_bytes = WIRE_WINDOW_MIN};
 	struct mp_value k, v;
 	struct dibao_str s;
 	unsigned seen = 0;
@@ -599,7 +601,7 @@ int wire_standby_unpack(int64_t *ret_clock_ms, const void *frame, size_t len)
 int wire_lost_unpack(struct wire_lost *ret, const void *frame, size_t len, const char **ret_why)
 {
 	enum { CH = 1, FROM = 2, TO = 4, ALL = 7 };
-	struct wire_lost m = { 0 };
+	struct wire_lost m = {0};
 	struct mp_value k;
 	unsigned seen = 0;
 	struct in in;
@@ -609,7 +611,8 @@ int wire_lost_unpack(struct wire_lost *ret, const void *frame, size_t len, const
 	if (open_message(&in, frame, len, WIRE_LOST))
 		while (!in.why && next_key(&in, &k)) {
 			if (is(&k, "ch")) {
-				if (read_uint(&in, DIBAO_CHANNEL_COUNT - 1, &u, "ch: expected 0 to 3"))
+				if (read_uint(&in, DIBAO_CHANNEL_COUNT - 1, &u,
+					      "ch: expected 0 to 3"))
 					m.channel = (uint8_t)u;
 				seen |= CH;
 			} else if (is(&k, "from")) {
@@ -619,7 +622,8 @@ int wire_lost_unpack(struct wire_lost *ret, const void *frame, size_t len, const
 				read_int(&in, &m.to_ms, "to: expected ms");
 				seen |= TO;
 			} else if (is(&k, "why")) {
-				read_bytes(&in, MP_STR, 0, WIRE_TEXT_MAX, &m.reason, "why: expected a string");
+				read_bytes(&in, MP_STR, 0, WIRE_TEXT_MAX, &m.reason,
+					   "why: expected a string");
 			} else if (!mp_skip(&in.c, MP_DEPTH_MAX)) {
 				in.why = "expected one msgpack map";
 			}
@@ -634,7 +638,7 @@ int wire_receipt_unpack(struct wire_receipt *ret, const void *frame, size_t len,
 			const char **ret_why)
 {
 	enum { ID = 1, KEY = 2, ST = 4, AT = 8, ALL = 15 };
-	struct wire_receipt m = { 0 };
+	struct wire_receipt m = {0};
 	struct mp_value k;
 	unsigned seen = 0;
 	struct in in;
@@ -698,7 +702,7 @@ int wire_confirm_unpack(uint64_t *ret_id, int *ret_err, const void *frame, size_
 int wire_goodbye_unpack(struct wire_goodbye *ret, const void *frame, size_t len)
 {
 	const uint8_t *p = frame;
-	struct wire_goodbye m = { 0 };
+	struct wire_goodbye m = {0};
 	bool seen = false;
 	struct mp_value k;
 	struct in in;
@@ -710,7 +714,8 @@ int wire_goodbye_unpack(struct wire_goodbye *ret, const void *frame, size_t len)
 				seen = read_uint(&in, 255, &u, "why: expected an integer");
 				m.reason = seen ? (unsigned)u : 0;
 			} else if (is(&k, "text")) {
-				read_bytes(&in, MP_STR, 0, WIRE_TEXT_MAX, &m.text, "text: expected a string");
+				read_bytes(&in, MP_STR, 0, WIRE_TEXT_MAX, &m.text,
+					   "text: expected a string");
 			} else if (!mp_skip(&in.c, MP_DEPTH_MAX)) {
 				in.why = "expected one msgpack map";
 			}

@@ -12,7 +12,7 @@
 /* Day numbers of a spreadsheet count from here, and that holds from 1 March 1900 on. */
 enum { SERIAL_UNIX_EPOCH = 25569, SERIAL_MIN = 10000, SERIAL_MAX = 109939 };
 
-static const char *const blanks[] = { " ", "\t", "\r", "\n", "\u3000", "\u00a0", "\ufeff", "\u200b" };
+static const char *const blanks[] = {" ", "\t", "\r", "\n", "\u3000", "\u00a0", "\ufeff", "\u200b"};
 
 static size_t blank_at_start(const char *p, size_t n)
 {
@@ -47,7 +47,8 @@ static size_t narrow_all(char *p, size_t n)
 		if (n - i >= 3 && u[0] == 0xef && u[1] == 0xbc && u[2] >= 0x81 && u[2] <= 0xbf) {
 			p[out++] = (char)(u[2] - 0x81 + '!');
 			i += 3;
-		} else if (n - i >= 3 && u[0] == 0xef && u[1] == 0xbd && u[2] >= 0x80 && u[2] <= 0x9e) {
+		} else if (n - i >= 3 && u[0] == 0xef && u[1] == 0xbd && u[2] >= 0x80 &&
+			   u[2] <= 0x9e) {
 			p[out++] = (char)(u[2] - 0x80 + '`');
 			i += 3;
 		} else if (n - i >= 3 && u[0] == 0xe3 && u[1] == 0x80 && u[2] == 0x80) {
@@ -94,8 +95,8 @@ const char *cell_spoilt(const char *text)
 	p += n;
 	if (*p == '.')
 		p += 1 + strspn(p + 1, "0123456789");
-	if ((*p != 'E' && *p != 'e') || (p[1] != '+' && p[1] != '-') || !isdigit((unsigned char)p[2]) ||
-	    p[2 + strspn(p + 2, "0123456789")])
+	if ((*p != 'E' && *p != 'e') || (p[1] != '+' && p[1] != '-') ||
+	    !isdigit((unsigned char)p[2]) || p[2 + strspn(p + 2, "0123456789")])
 		return NULL;
 	return "a long number that the spreadsheet rounded: format the column as text and export "
 	       "again";
@@ -103,7 +104,7 @@ const char *cell_spoilt(const char *text)
 
 static bool day_exists(int y, int m, int d)
 {
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
 
 	return y >= 1900 && y <= 2199 && m >= 1 && m <= 12 && d >= 1 &&
@@ -170,7 +171,10 @@ static bool eat(const char **p, const char *word)
 static bool read_date(const char **p, struct moment *m)
 {
 	static const char *const seps[][3] = {
-		{ "/", "/", "" }, { "-", "-", "" }, { ".", ".", "" }, { "年", "月", "日" },
+		{"/", "/", ""},
+		{"-", "-", ""},
+		{".", ".", ""},
+		{"年", "月", "日"},
 	};
 	const char *q = *p;
 	size_t n = strspn(q, "0123456789");
@@ -257,7 +261,7 @@ static bool read_serial(const char *text, struct moment *m)
 
 int cell_date(const char *text, char ret[11])
 {
-	struct moment m = { 0 };
+	struct moment m = {0};
 	const char *p = text;
 
 	if (read_serial(text, &m)) {
@@ -279,7 +283,7 @@ int cell_date(const char *text, char ret[11])
 
 int cell_time(const char *text, int zone_min, int64_t *ret_ms)
 {
-	struct moment m = { 0 };
+	struct moment m = {0};
 	const char *p = text;
 
 	if (strspn(text, "0123456789") == 13 && !text[13]) {
@@ -327,8 +331,8 @@ int cell_yuan(const char *text, int64_t *ret_fen)
 
 int cell_bool(const char *text, bool *ret)
 {
-	static const char *const yes[] = { "true", "yes", "y", "1", "是", "√", "✓" };
-	static const char *const no[] = { "false", "no", "n", "0", "否", "×", "✗" };
+	static const char *const yes[] = {"true", "yes", "y", "1", "是", "√", "✓"};
+	static const char *const no[] = {"false", "no", "n", "0", "否", "×", "✗"};
 
 	for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
 		if (strcasecmp(text, yes[i]) && strcasecmp(text, no[i]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a cell of a spreadsheet means: cleaned, and read as a date, a time, a sum, a yes or no. Pure.
- * A form that can be read two ways (7/5/2017) is refused rather than guessed.
+ * What a cell of a spreadsheet means: cleaned, and read as a date, a time, a sum, a yes or no.
+ * Pure. A form that can be read two ways (7/5/2017) is refused rather than guessed.
  */
 #ifndef CTL_CELL_H
 #define CTL_CELL_H
@@ -17,8 +17,8 @@ size_t cell_clean(char *text, size_t len, bool narrow);
 /* Why a cell is one that a spreadsheet has spoilt ("1.38E+10", "#####", "#REF!"), or NULL. */
 const char *cell_spoilt(const char *text);
 
-/* 2017/7/5, 2017-7-5, 2017.7.5, 2017年7月5日, 20170705, or a spreadsheet's day number (1927 to 2199)
- * to "2017-07-05". 0, -EINVAL. */
+/* 2017/7/5, 2017-7-5, 2017.7.5, 2017年7月5日, 20170705, or a spreadsheet's day number (1927 to
+ * 2199) to "2017-07-05". 0, -EINVAL. */
 int cell_date(const char *text, char ret[11]);
 
 /* RFC 3339, Unix ms (13 digits), a date as above, alone or followed by 9:30, 9:30:05, 9时30分, or a

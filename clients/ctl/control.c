@@ -17,8 +17,8 @@ enum { TIMEOUT_S = 10, WATCH_S = 1 };
 
 static int connect_daemon(const char *path)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct timeval t = { .tv_sec = TIMEOUT_S };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct timeval t = {.tv_sec = TIMEOUT_S};
 	int fd;
 
 	if (strlen(path) >= sizeof a.sun_path)
@@ -47,8 +47,8 @@ static int ask(const struct ctl *c, const char *verb, json_t **ret)
 	FILE *f;
 
 	if (fd < 0)
-		return ctl_fail(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE,
-				"no daemon at %s: %s", c->control, strerror(-fd));
+		return ctl_fail(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, "no daemon at %s: %s",
+				c->control, strerror(-fd));
 	f = fdopen(fd, "r+");
 	if (!f) {
 		close(fd);
@@ -63,7 +63,8 @@ static int ask(const struct ctl *c, const char *verb, json_t **ret)
 	if (!json_is_true(json_object_get(a, "ok"))) {
 		const char *why = json_string_value(json_object_get(a, "error"));
 
-		code = ctl_fail(EX_TEMPFAIL, "the daemon refused: %s", why ? why : "no reason given");
+		code = ctl_fail(EX_TEMPFAIL, "the daemon refused: %s",
+				why ? why : "no reason given");
 		json_decref(a);
 		return code;
 	}
@@ -107,17 +108,20 @@ static void print_status(const json_t *a, const json_t *before, double seconds)
 	const json_t *r = json_object_get(a, "redis");
 	json_int_t up = integer(a, "uptime_ms") / 1000;
 
-	printf("dibaod %s, pid %lld, up %lldd %02lld:%02lld:%02lld, bureau %s, %s\n", text(a, "version"),
-	       (long long)integer(a, "pid"), (long long)(up / 86400), (long long)(up / 3600 % 24),
-	       (long long)(up / 60 % 60), (long long)(up % 60), text(a, "bureau"),
+	printf("dibaod %s, pid %lld, up %lldd %02lld:%02lld:%02lld, bureau %s, %s\n",
+	       text(a, "version"), (long long)integer(a, "pid"), (long long)(up / 86400),
+	       (long long)(up / 3600 % 24), (long long)(up / 60 % 60), (long long)(up % 60),
+	       text(a, "bureau"),
 	       json_is_true(json_object_get(a, "serving")) ? "serving" : "not serving");
-	printf("redis  %s, %s, epoch %lld\n", json_is_true(json_object_get(r, "up")) ? "up" : "DOWN",
-	       text(r, "role"), (long long)integer(r, "epoch"));
+	printf("redis  %s, %s, epoch %lld\n",
+	       json_is_true(json_object_get(r, "up")) ? "up" : "DOWN", text(r, "role"),
+	       (long long)integer(r, "epoch"));
 	printf("sessions %lld (%lld active, %lld standing by) in %lld lanes\n",
 	       (long long)integer(a, "sessions"), (long long)integer(a, "active"),
 	       (long long)integer(a, "standby"), (long long)integer(a, "lanes"));
 	printf("memory  ring %.1f MiB, slices %.1f MiB, payload %.1f MiB\n",
-	       (double)integer(a, "ring_bytes") / 1048576, (double)integer(a, "slice_bytes") / 1048576,
+	       (double)integer(a, "ring_bytes") / 1048576,
+	       (double)integer(a, "slice_bytes") / 1048576,
 	       (double)integer(a, "payload_bytes") / 1048576);
 	print_rate("entries in", a, before, seconds, "entries");
 	print_rate("items out", a, before, seconds, "items");
@@ -140,7 +144,7 @@ static void on_signal(int sig)
 
 static int watch(const struct ctl *c)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = {.sa_handler = on_signal};
 	json_t *before = NULL, *a;
 	int r = 0;
 
@@ -157,7 +161,7 @@ static int watch(const struct ctl *c)
 		fflush(stdout);
 		json_decref(before);
 		before = a;
-		nanosleep(&(struct timespec){ .tv_sec = WATCH_S }, NULL);
+		nanosleep(&(struct timespec){.tv_sec = WATCH_S}, NULL);
 	}
 	json_decref(before);
 	return r;
@@ -189,7 +193,8 @@ static void join(char *buf, size_t cap, const json_t *list)
 	json_t *v;
 
 	buf[0] = '\0';
-	json_array_foreach(list, i, v) {
+	json_array_foreach(list, i, v)
+	{
 		int k = snprintf(buf + n, cap - n, "%s%s", i ? "," : "", json_string_value(v));
 
 		if (k < 0 || (size_t)k >= cap - n)
@@ -213,8 +218,8 @@ static void print_client(const json_t *k)
 	printf("%-20s %.8s %-8s %-6s %-20s %-20s %8lld %8.1f %9lld  %s\n",
 	       *text(k, "name") ? text(k, "name") : "-", text(k, "instance"), text(k, "state"),
 	       text(k, "peer_view"), types, orgs, (long long)integer(k, "lag_events"),
-	       json_number_value(json_object_get(k, "lag_seconds")), (long long)integer(k, "credit_bytes"),
-	       since);
+	       json_number_value(json_object_get(k, "lag_seconds")),
+	       (long long)integer(k, "credit_bytes"), since);
 }
 
 int ctl_clients(struct ctl *c, int argc, char **argv)
@@ -229,13 +234,11 @@ int ctl_clients(struct ctl *c, int argc, char **argv)
 	if (r)
 		return r;
 	if (c->json) {
-		json_array_foreach(json_object_get(a, "clients"), i, k)
-			print_json(k);
+		json_array_foreach(json_object_get(a, "clients"), i, k) print_json(k);
 	} else {
-		printf("%-20s %-8s %-8s %-6s %-20s %-20s %8s %8s %9s  %s\n", "NAME", "INSTANCE", "STATE",
-		       "VIEW", "TYPES", "ORGS", "LAG", "LAG S", "CREDIT", "SINCE");
-		json_array_foreach(json_object_get(a, "clients"), i, k)
-			print_client(k);
+		printf("%-20s %-8s %-8s %-6s %-20s %-20s %8s %8s %9s  %s\n", "NAME", "INSTANCE",
+		       "STATE", "VIEW", "TYPES", "ORGS", "LAG", "LAG S", "CREDIT", "SINCE");
+		json_array_foreach(json_object_get(a, "clients"), i, k) print_client(k);
 	}
 	json_decref(a);
 	return 0;

@@ -13,10 +13,12 @@ static void print_one(const struct ctl *c, const char *name, const char *hold, c
 	json_t *j;
 
 	if (!c->json) {
-		printf("%-24s hold %5.1f d  %s\n", name, strtod(hold, NULL) / 86400000, cursor ? cursor : "-");
+		printf("%-24s hold %5.1f d  %s\n", name, strtod(hold, NULL) / 86400000,
+		       cursor ? cursor : "-");
 		return;
 	}
-	j = json_pack("{s:s, s:I, s:s?}", "name", name, "hold_ms", (json_int_t)atoll(hold), "cursor", cursor);
+	j = json_pack("{s:s, s:I, s:s?}", "name", name, "hold_ms", (json_int_t)atoll(hold),
+		      "cursor", cursor);
 	json_dumpf(j, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(j);
@@ -31,7 +33,8 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 		e = ctl_redis_command(r, &cursor, "HGET %s %s", ctl_redis_key(r, "cursors"),
 				      names->element[i]->str);
 		if (e == 0) {
-			print_one(c, names->element[i]->str, names->element[i + 1]->str, cursor->str);
+			print_one(c, names->element[i]->str, names->element[i + 1]->str,
+				  cursor->str);
 			freeReplyObject(cursor);
 		}
 	}
@@ -75,15 +78,16 @@ int ctl_durable(struct ctl *c, int argc, char **argv)
 	struct ctl_redis r;
 	int e;
 
-	if (!(!strcmp(verb, "list") && argc == 2) && !(!strcmp(verb, "set") && (argc == 3 || argc == 4)) &&
+	if (!(!strcmp(verb, "list") && argc == 2) &&
+	    !(!strcmp(verb, "set") && (argc == 3 || argc == 4)) &&
 	    !(!strcmp(verb, "forget") && argc == 3))
 		return ctl_fail(EX_USAGE, "durable: expected list, set NAME [HOLD] or forget NAME");
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list") ? list(c, &r) :
-	    !strcmp(verb, "set")  ? set_name(&r, argv[2], argc == 4 ? argv[3] : NULL) :
-				    forget(&r, argv[2]);
+	e = !strcmp(verb, "list")  ? list(c, &r)
+	    : !strcmp(verb, "set") ? set_name(&r, argv[2], argc == 4 ? argv[3] : NULL)
+				   : forget(&r, argv[2]);
 	ctl_redis_close(&r);
 	return e;
 }

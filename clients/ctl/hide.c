@@ -41,7 +41,9 @@ int ctl_hide(struct ctl *c, int argc, char **argv)
 		return ctl_fail(EX_USAGE, "hide: expected --badge BADGE [--until TIME]");
 	if (until) {
 		if (timearg_parse(until, time(NULL), &ms) < 0)
-			return ctl_fail(EX_USAGE, "hide: --until: expected Unix ms or 2026-11-23T09:30:00+08:00");
+			return ctl_fail(
+				EX_USAGE,
+				"hide: --until: expected Unix ms or 2026-11-23T09:30:00+08:00");
 		snprintf(text, sizeof text, "%lld", (long long)ms);
 	}
 	return call(c, "dibao_hide", badge, text);

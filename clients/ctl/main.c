@@ -73,19 +73,19 @@ static void replace(char **at, const char *value)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "redis", required_argument, NULL, OPT_REDIS },
-		{ "bureau", required_argument, NULL, OPT_BUREAU },
-		{ "endpoint", required_argument, NULL, OPT_ENDPOINT },
-		{ "control", required_argument, NULL, OPT_CONTROL },
-		{ "json", no_argument, NULL, OPT_JSON },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ 0 },
+		{"config", required_argument, NULL, 'c'},
+		{"redis", required_argument, NULL, OPT_REDIS},
+		{"bureau", required_argument, NULL, OPT_BUREAU},
+		{"endpoint", required_argument, NULL, OPT_ENDPOINT},
+		{"control", required_argument, NULL, OPT_CONTROL},
+		{"json", no_argument, NULL, OPT_JSON},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{0},
 	};
 	const char *config = NULL, *redis = NULL, *bureau = NULL, *control = NULL;
 	const char *endpoints[CTL_ENDPOINTS_MAX];
-	struct ctl c = { .colour = isatty(STDOUT_FILENO) };
+	struct ctl c = {.colour = isatty(STDOUT_FILENO)};
 	const struct ctl_verb *verb;
 	unsigned n_endpoints = 0;
 	int o, r;
@@ -107,7 +107,8 @@ int main(int argc, char **argv)
 			break;
 		case OPT_ENDPOINT:
 			if (n_endpoints == CTL_ENDPOINTS_MAX)
-				return ctl_fail(EX_USAGE, "more than %d endpoints", CTL_ENDPOINTS_MAX);
+				return ctl_fail(EX_USAGE, "more than %d endpoints",
+						CTL_ENDPOINTS_MAX);
 			endpoints[n_endpoints++] = optarg;
 			break;
 		case OPT_JSON:
@@ -133,7 +134,8 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	if (asks_help(argc, argv)) {
-		printf("usage: dibaoctl [OPTION ...] %s %s\n%s.\n", verb->name, verb->args, verb->doc);
+		printf("usage: dibaoctl [OPTION ...] %s %s\n%s.\n", verb->name, verb->args,
+		       verb->doc);
 		return 0;
 	}
 	if (sodium_init() < 0)

@@ -53,7 +53,8 @@ int ctl_exit_code(int err)
 int ctl_error(const struct dibao_error *err)
 {
 	if (err->line && err->field[0])
-		return ctl_fail(ctl_exit_code(err->code), "line %u: %s: %s", err->line, err->field, err->reason);
+		return ctl_fail(ctl_exit_code(err->code), "line %u: %s: %s", err->line, err->field,
+				err->reason);
 	if (err->line)
 		return ctl_fail(ctl_exit_code(err->code), "line %u: %s", err->line, err->reason);
 	if (err->field[0])
@@ -119,7 +120,8 @@ static int on_option(void *user, const char *section, const char *name, const ch
 	if (!strcmp(section, "dibao") && !strcmp(name, "endpoints")) {
 		clear_endpoints(c);
 		list = strdup(value);
-		for (word = strtok_r(list, " ,\t", &save); word; word = strtok_r(NULL, " ,\t", &save))
+		for (word = strtok_r(list, " ,\t", &save); word;
+		     word = strtok_r(NULL, " ,\t", &save))
 			if (ctl_options_add_endpoint(c, word))
 				break;
 		free(list);
@@ -144,7 +146,8 @@ int ctl_options_load(struct ctl *c, const char *path)
 		return ctl_fail(EX_CONFIG, "bureau: expected 1 to 16 of 0-9 a-z _ -");
 	/* An endpoint to bind on all addresses is reached here. */
 	for (unsigned i = 0; i < c->n_endpoints; i++) {
-		char *star = strstr(c->endpoints[i], "://*:"), *any = strstr(c->endpoints[i], "://0.0.0.0:");
+		char *star = strstr(c->endpoints[i], "://*:"),
+		     *any = strstr(c->endpoints[i], "://0.0.0.0:");
 		char buf[300];
 
 		if (!star && !any)
@@ -168,8 +171,8 @@ void ctl_options_done(struct ctl *c)
 
 struct dibao_redis_options ctl_redis_options(const struct ctl *c)
 {
-	return (struct dibao_redis_options){ .address = c->redis,
-					     .user = c->redis_user,
-					     .password = c->redis_password,
-					     .bureau = c->bureau };
+	return (struct dibao_redis_options){.address = c->redis,
+					    .user = c->redis_user,
+					    .password = c->redis_password,
+					    .bureau = c->bureau};
 }

@@ -30,7 +30,7 @@ static int publish_bytes(const struct ctl *c, struct dibao_publisher *p, const u
 			 size_t len, unsigned line)
 {
 	struct dibao_event ev;
-	struct dibao_error err = { 0 };
+	struct dibao_error err = {0};
 	int r = dibao_publish(p, bytes, len, &err);
 
 	if (r < 0) {
@@ -66,7 +66,8 @@ static int publish_lines(const struct ctl *c, struct dibao_publisher *p, FILE *f
 			r = ctl_fail(EX_DATAERR, "line %u: over %d bytes", n, LINE_MAX_BYTES);
 		} else if (strspn(line, " \t\r\n") == (size_t)len) {
 			continue;
-		} else if (dibao_event_from_json(line, (size_t)len, n, &bytes, &n_bytes, &err) < 0) {
+		} else if (dibao_event_from_json(line, (size_t)len, n, &bytes, &n_bytes, &err) <
+			   0) {
 			r = ctl_error(&err);
 		} else {
 			r = publish_bytes(c, p, bytes, n_bytes, n);
@@ -84,7 +85,7 @@ static int publish_lines(const struct ctl *c, struct dibao_publisher *p, FILE *f
 static int set_option(struct dibao_builder *b, const char *name, const char *value,
 		      struct dibao_error *err)
 {
-	static const char *const places[] = { "", "body.", "person." };
+	static const char *const places[] = {"", "body.", "person."};
 	char path[80];
 	int r = -ENOENT;
 
@@ -195,10 +196,11 @@ static int fetch_event(const struct ctl *c, const char *uid, json_t **ret)
 	if (e == 0 && record->elements == 3 && record->element[2]->str) {
 		bytes = record->element[2]->str;
 		len = record->element[2]->len;
-	} else if (e == 0 && record->elements == 3 && record->element[0]->str && record->element[1]->len) {
+	} else if (e == 0 && record->elements == 3 && record->element[0]->str &&
+		   record->element[1]->len) {
 		e = ctl_redis_command(&r, &entry, "XRANGE %s %s %s",
-				      ctl_redis_key(&r, record->element[0]->str), record->element[1]->str,
-				      record->element[1]->str);
+				      ctl_redis_key(&r, record->element[0]->str),
+				      record->element[1]->str, record->element[1]->str);
 		for (size_t i = 0; e == 0 && entry->elements == 1 &&
 				   i + 1 < entry->element[0]->element[1]->elements;
 		     i += 2) {
@@ -235,7 +237,8 @@ static int publish_json(const struct ctl *c, json_t *event)
 
 	if (!text)
 		return ctl_fail(EX_OSERR, "no memory");
-	r = dibao_event_from_json(text, strlen(text), 0, &bytes, &len, &err) < 0 ? ctl_error(&err) : 0;
+	r = dibao_event_from_json(text, strlen(text), 0, &bytes, &len, &err) < 0 ? ctl_error(&err)
+										 : 0;
 	free(text);
 	if (r)
 		return r;
@@ -259,7 +262,8 @@ static void renew(json_t *event, const char *uid, const char *verb, const char *
 		new_uid = made;
 	}
 	json_object_set_new(event, "uid", json_string(new_uid));
-	json_object_set_new(event, "at", json_integer((json_int_t)t.tv_sec * 1000 + t.tv_nsec / 1000000));
+	json_object_set_new(event, "at",
+			    json_integer((json_int_t)t.tv_sec * 1000 + t.tv_nsec / 1000000));
 	json_object_set_new(event, verb, json_string(uid));
 	json_object_del(event, "not_before");
 	json_object_del(event, "trace");
@@ -338,7 +342,7 @@ static int put_at(json_t *event, char *path, json_t *value)
 /* Puts text at the field of that name, as the field's kind wants it. */
 static int change(json_t *event, const char *name, const char *value)
 {
-	static const char *const places[] = { "", "body.", "person." };
+	static const char *const places[] = {"", "body.", "person."};
 	const char *type = json_string_value(json_object_get(event, "type"));
 	const struct dibao_field_spec *f;
 	struct dibao_builder *b;

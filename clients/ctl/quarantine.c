@@ -28,8 +28,9 @@ static void print_one(const struct ctl *c, const redisReply *e)
 
 	field(e, "e", &len);
 	if (!c->json) {
-		printf("%-20s %-12s %-20s %6zu bytes  %s\n", e->element[0]->str, field(e, "channel", NULL),
-		       field(e, "id", NULL), len, field(e, "reason", NULL));
+		printf("%-20s %-12s %-20s %6zu bytes  %s\n", e->element[0]->str,
+		       field(e, "channel", NULL), field(e, "id", NULL), len,
+		       field(e, "reason", NULL));
 		return;
 	}
 	j = json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", e->element[0]->str, "channel",
@@ -57,7 +58,8 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 		for (size_t i = 0; i < n; i++)
 			print_one(c, page->element[i]);
 		if (n)
-			snprintf(from, sizeof from, "(%.40s", page->element[n - 1]->element[0]->str);
+			snprintf(from, sizeof from, "(%.40s",
+				 page->element[n - 1]->element[0]->str);
 		freeReplyObject(page);
 	}
 	return 0;
@@ -77,7 +79,8 @@ static int show(const struct ctl *c, struct ctl_redis *r, const char *id)
 	const char *bytes;
 	char *text;
 	size_t len = 0;
-	int e = ctl_redis_command(r, &reply, "XRANGE %s %s %s", ctl_redis_key(r, "quarantine"), id, id);
+	int e = ctl_redis_command(r, &reply, "XRANGE %s %s %s", ctl_redis_key(r, "quarantine"), id,
+				  id);
 
 	if (e)
 		return e;
@@ -111,7 +114,8 @@ static int retry(struct ctl_redis *r, const char *id)
 	freeReplyObject(reply);
 	if (gone)
 		return ctl_fail(EX_DATAERR, "%s: not in the quarantine", id);
-	return conflict ? ctl_fail(EX_DATAERR, "%s: its uid was published with other content", id) : 0;
+	return conflict ? ctl_fail(EX_DATAERR, "%s: its uid was published with other content", id)
+			: 0;
 }
 
 static int drop(struct ctl_redis *r, const char *id)
@@ -134,15 +138,17 @@ int ctl_quarantine(struct ctl *c, int argc, char **argv)
 	int e;
 
 	if (!(!strcmp(verb, "list") && argc == 2) &&
-	    !((!strcmp(verb, "show") || !strcmp(verb, "retry") || !strcmp(verb, "drop")) && argc == 3))
-		return ctl_fail(EX_USAGE, "quarantine: expected list, show ID, retry ID or drop ID");
+	    !((!strcmp(verb, "show") || !strcmp(verb, "retry") || !strcmp(verb, "drop")) &&
+	      argc == 3))
+		return ctl_fail(EX_USAGE,
+				"quarantine: expected list, show ID, retry ID or drop ID");
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list")  ? list(c, &r) :
-	    !strcmp(verb, "show")  ? show(c, &r, argv[2]) :
-	    !strcmp(verb, "retry") ? retry(&r, argv[2]) :
-				     drop(&r, argv[2]);
+	e = !strcmp(verb, "list")    ? list(c, &r)
+	    : !strcmp(verb, "show")  ? show(c, &r, argv[2])
+	    : !strcmp(verb, "retry") ? retry(&r, argv[2])
+				     : drop(&r, argv[2]);
 	ctl_redis_close(&r);
 	return e;
 }

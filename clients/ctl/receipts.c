@@ -58,8 +58,8 @@ int ctl_receipts(struct ctl *c, int argc, char **argv)
 	while (n == PAGE && e == 0) {
 		redisReply *page;
 
-		e = ctl_redis_command(&r, &page, "XRANGE %s %s + COUNT %d", ctl_redis_key(&r, "receipts"),
-				      from, PAGE);
+		e = ctl_redis_command(&r, &page, "XRANGE %s %s + COUNT %d",
+				      ctl_redis_key(&r, "receipts"), from, PAGE);
 		if (e)
 			break;
 		n = page->elements;
@@ -67,7 +67,8 @@ int ctl_receipts(struct ctl *c, int argc, char **argv)
 			if (!strcmp(field(page->element[i], "key"), argv[1]))
 				print_one(c, page->element[i]);
 		if (n)
-			snprintf(from, sizeof from, "(%.40s", page->element[n - 1]->element[0]->str);
+			snprintf(from, sizeof from, "(%.40s",
+				 page->element[n - 1]->element[0]->str);
 		freeReplyObject(page);
 	}
 	ctl_redis_close(&r);

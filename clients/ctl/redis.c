@@ -48,7 +48,7 @@ static int check(struct ctl_redis *r, redisReply *reply, redisReply **ret)
 
 int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, ...)
 {
-	const char *argv[ARGS_MAX] = { "FCALL", function, "1", r->base };
+	const char *argv[ARGS_MAX] = {"FCALL", function, "1", r->base};
 	int argc = 4;
 	va_list ap;
 

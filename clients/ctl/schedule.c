@@ -35,7 +35,8 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 	for (; n == PAGE; at += PAGE) {
 		redisReply *page;
 		int e = ctl_redis_command(r, &page, "ZRANGE %s %d %d WITHSCORES",
-					  ctl_redis_key(r, "scheduled"), (int)at, (int)(at + PAGE - 1));
+					  ctl_redis_key(r, "scheduled"), (int)at,
+					  (int)(at + PAGE - 1));
 
 		if (e)
 			return e;

@@ -14,15 +14,16 @@ struct table {
 	struct table_row row;
 	size_t n_raw, n_text;
 	char raw[TABLE_ROW_MAX + 1];
-	char text[TABLE_ROW_MAX + TABLE_CELLS_MAX + 1]; /* the cells, unquoted, each NUL-terminated */
+	char text[TABLE_ROW_MAX + TABLE_CELLS_MAX +
+		  1]; /* the cells, unquoted, each NUL-terminated */
 };
 
 /* The most frequent outside quotes on the first line; a comma if none is there. */
 static char find_separator(FILE *f)
 {
-	static const char candidates[] = { ',', '\t', ';' };
+	static const char candidates[] = {',', '\t', ';'};
 	off_t at = ftello(f);
-	unsigned n[3] = { 0 }, best = 0;
+	unsigned n[3] = {0}, best = 0;
 	bool quoted = false;
 
 	for (int c, i = 0; i < TABLE_ROW_MAX && (c = getc(f)) != EOF; i++) {
@@ -199,13 +200,13 @@ static int read_row(struct table *t)
 	t->n_raw = t->n_text = 0;
 	while (end == t->separator) {
 		size_t from = t->n_text;
-		const char *fault = row->n == TABLE_CELLS_MAX ? "over 256 cells" :
-							      read_cell(t, &end, &lines);
+		const char *fault =
+			row->n == TABLE_CELLS_MAX ? "over 256 cells" : read_cell(t, &end, &lines);
 
 		if (fault)
 			return skip_first_line(t, fault);
 		row->cells[row->n++] =
-			(struct table_cell){ .p = t->text + from, .len = t->n_text - from };
+			(struct table_cell){.p = t->text + from, .len = t->n_text - from};
 		t->text[t->n_text++] = '\0';
 	}
 	if (ferror(t->f))

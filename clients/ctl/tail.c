@@ -30,7 +30,7 @@ static void on_signal(int sig)
 
 static void print_json(const struct dibao_delivery *d)
 {
-	static const char *const kinds[] = { "event", "view", "withdrawn" };
+	static const char *const kinds[] = {"event", "view", "withdrawn"};
 	char *text;
 
 	if (dibao_event_to_json(d->bytes, d->len, &text) < 0)
@@ -79,9 +79,9 @@ static const char *colour_of(const struct tail *t, const struct dibao_event *ev)
 static void put_summary(const struct dibao_event *ev)
 {
 	static const char *const paths[][2] = {
-		{ "body.from.name", "" },   { "body.to.name", " → " }, { "body.kind.name", "" },
-		{ "body.state", " " },	    { "body.mailbox", "" },    { "body.ticket", " " },
-		{ "body.public_reason", " · " },
+		{"body.from.name", ""},	       {"body.to.name", " → "}, {"body.kind.name", ""},
+		{"body.state", " "},	       {"body.mailbox", ""},	{"body.ticket", " "},
+		{"body.public_reason", " · "},
 	};
 
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
@@ -168,7 +168,8 @@ static void on_status(struct dibao_subscriber *s, const struct dibao_status *st,
 	(void)s;
 	t->reason = st->reason;
 	if (st->state == DIBAO_STATE_REFUSED)
-		ctl_fail(0, "refused by %s: %s: %s", st->endpoint, dibao_reason_name(st->reason), st->text);
+		ctl_fail(0, "refused by %s: %s: %s", st->endpoint, dibao_reason_name(st->reason),
+			 st->text);
 	else if (st->state == DIBAO_STATE_STANDBY)
 		ctl_fail(0, "standing by: another instance of this name is active");
 	else if (st->state == DIBAO_STATE_CONNECTING && st->reason != DIBAO_REASON_NONE)
@@ -197,7 +198,8 @@ static int parse(int argc, char **argv, struct dibao_subscriber_options *o, cons
 			continue;
 		}
 		if (i + 1 == argc)
-			return ctl_fail(EX_USAGE, "tail: %s: expected an option and its value", name);
+			return ctl_fail(EX_USAGE, "tail: %s: expected an option and its value",
+					name);
 		value = argv[++i];
 		if (!strcmp(name, "--type") && n_types < LIST_MAX) {
 			types[n_types++] = value;
@@ -208,8 +210,10 @@ static int parse(int argc, char **argv, struct dibao_subscriber_options *o, cons
 			o->start = o->start == DIBAO_START_NEW ? DIBAO_START_RESUME : o->start;
 		} else if (!strcmp(name, "--since")) {
 			if (timearg_parse(value, time(NULL), &o->start_arg) < 0)
-				return ctl_fail(EX_USAGE, "tail: --since: expected Unix ms, a time "
-							  "2026-11-23T09:30:00+08:00, or 90s, 15m, 2h, 3d ago");
+				return ctl_fail(
+					EX_USAGE,
+					"tail: --since: expected Unix ms, a time "
+					"2026-11-23T09:30:00+08:00, or 90s, 15m, 2h, 3d ago");
 			o->start = DIBAO_START_TIME;
 		} else if (!strcmp(name, "--last")) {
 			o->start_arg = strtoll(value, &end, 10);
@@ -233,8 +237,8 @@ static int parse(int argc, char **argv, struct dibao_subscriber_options *o, cons
 
 int ctl_tail(struct ctl *c, int argc, char **argv)
 {
-	const char *types[LIST_MAX + 1] = { 0 }, *orgs[LIST_MAX + 1] = { 0 };
-	struct tail t = { .c = c, .left = -1 };
+	const char *types[LIST_MAX + 1] = {0}, *orgs[LIST_MAX + 1] = {0};
+	struct tail t = {.c = c, .left = -1};
 	struct dibao_subscriber_options o = {
 		.endpoints = (const char *const *)c->endpoints,
 		.bureau = c->bureau,
@@ -244,7 +248,7 @@ int ctl_tail(struct ctl *c, int argc, char **argv)
 		.on_status = on_status,
 		.on_lost = on_lost,
 	};
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = {.sa_handler = on_signal};
 	struct dibao_context *ctx;
 	struct dibao_error err;
 	int r = parse(argc, argv, &o, types, orgs, &t.left);

@@ -54,7 +54,7 @@ static int scan(FILE *f, FILE *copy, struct scan *s, uint8_t hash[16])
 {
 	unsigned char buf[PIECE];
 	crypto_generichash_state h;
-	struct utf8 u = { 0 };
+	struct utf8 u = {0};
 	unsigned line = 1;
 	size_t n;
 
@@ -181,7 +181,7 @@ static int decode(struct textfile *t, const struct scan *s, const char *encoding
 int textfile_open(struct textfile *ret, const char *path, const char *encoding,
 		  struct textfile_fault *fault)
 {
-	struct textfile t = { .f = !strcmp(path, "-") ? fdopen(0, "r") : fopen(path, "re") };
+	struct textfile t = {.f = !strcmp(path, "-") ? fdopen(0, "r") : fopen(path, "re")};
 	FILE *copy = NULL;
 	struct scan s;
 	struct stat st;

@@ -7,8 +7,8 @@
 
 static const char *kind_name(enum dibao_kind k)
 {
-	static const char *const names[] = { "text", "integer", "time",	  "date", "bool",
-					     "hex",  "choice",	"digits", "map",  "any" };
+	static const char *const names[] = {"text", "integer", "time",	 "date", "bool",
+					    "hex",  "choice",  "digits", "map",	 "any"};
 
 	return names[k];
 }
@@ -38,12 +38,12 @@ static json_t *fields_json(const struct dibao_field_spec *f, const char *path, j
 		if (f->kind == DIBAO_KIND_MAP)
 			fields_json(f->fields, here, list);
 		else
-			json_array_append_new(list,
-					      json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "field", here, "kind",
-							kind_name(f->kind), "required",
-							!!(f->flags & DIBAO_FIELD_REQUIRED), "public",
-							!!(f->flags & DIBAO_FIELD_PUBLIC), "zh", f->zh, "doc",
-							f->doc));
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "field", here,
+						"kind", kind_name(f->kind), "required",
+						!!(f->flags & DIBAO_FIELD_REQUIRED), "public",
+						!!(f->flags & DIBAO_FIELD_PUBLIC), "zh", f->zh,
+						"doc", f->doc));
 	}
 	return list;
 }
@@ -64,13 +64,15 @@ int ctl_types(struct ctl *c, int argc, char **argv)
 
 		if (!c->json) {
 			printf("\n%s (%s): %s, %s\n", t[i].name, t[i].zh, t[i].doc,
-			       t[i].audience == DIBAO_AUDIENCE_PUBLIC ? "public unless private" : "private");
+			       t[i].audience == DIBAO_AUDIENCE_PUBLIC ? "public unless private"
+								      : "private");
 			print_fields(t[i].body, "body");
 			continue;
 		}
 		j = json_pack("{s:s, s:s, s:b, s:o}", "type", t[i].name, "zh", t[i].zh, "public",
 			      t[i].audience == DIBAO_AUDIENCE_PUBLIC, "fields",
-			      fields_json(t[i].body, "body", fields_json(dibao_envelope(), "", json_array())));
+			      fields_json(t[i].body, "body",
+					  fields_json(dibao_envelope(), "", json_array())));
 		json_dumpf(j, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(j);

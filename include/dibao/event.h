@@ -35,18 +35,18 @@ extern "C" {
 #endif
 
 #define DIBAO_EVENT_MAX_BYTES 16384u /* a whole event, encoded */
-#define DIBAO_UID_MAX_BYTES 64u	     /* producer's idempotency key, 1..64 */
-#define DIBAO_ORG_BYTES 12u	     /* organisation code, decimal digits */
-#define DIBAO_TRACE_BYTES 16u
-#define DIBAO_FIELDS_MAX 64u /* leaf fields and maps of one type, envelope included */
+#define DIBAO_UID_MAX_BYTES   64u    /* producer's idempotency key, 1..64 */
+#define DIBAO_ORG_BYTES	      12u    /* organisation code, decimal digits */
+#define DIBAO_TRACE_BYTES     16u
+#define DIBAO_FIELDS_MAX      64u /* leaf fields and maps of one type, envelope included */
 
 /* What went wrong and where. Both strings are NUL-terminated and never hold
  * a value of the event. */
 struct dibao_error {
-	int code;	   /* negative errno */
-	unsigned line;	   /* JSON, CSV: 1-based; 0 when there is none */
-	char field[64];	   /* dotted path, "body.to.code"; "" when of the whole */
-	char reason[160];  /* "expected 12 decimal digits, got 11 bytes" */
+	int code;	  /* negative errno */
+	unsigned line;	  /* JSON, CSV: 1-based; 0 when there is none */
+	char field[64];	  /* dotted path, "body.to.code"; "" when of the whole */
+	char reason[160]; /* "expected 12 decimal digits, got 11 bytes" */
 };
 
 /* ---- the table of types ---- */
@@ -76,8 +76,8 @@ struct dibao_field_spec {
 	int64_t min, max;
 	const char *choices;
 	const struct dibao_field_spec *fields; /* MAP: ends with name == NULL */
-	const char *zh;	 /* Chinese heading for CSV and people */
-	const char *doc; /* one English line, unit included */
+	const char *zh;			       /* Chinese heading for CSV and people */
+	const char *doc;		       /* one English line, unit included */
 };
 
 enum dibao_audience { DIBAO_AUDIENCE_PRIVATE = 0, DIBAO_AUDIENCE_PUBLIC = 1 };

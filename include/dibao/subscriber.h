@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-struct dibao_context;	 /* a ZeroMQ context; share it between subscribers */
+struct dibao_context; /* a ZeroMQ context; share it between subscribers */
 struct dibao_subscriber;
 
 int dibao_context_new(struct dibao_context **ret, int io_threads);
@@ -84,25 +84,25 @@ enum dibao_state {
 /* Why the daemon said goodbye. */
 enum dibao_reason {
 	DIBAO_REASON_NONE = 0,
-	DIBAO_REASON_REFUSED = 1,	/* asked for more than the policy allows */
-	DIBAO_REASON_REVOKED = 2,	/* the policy changed */
-	DIBAO_REASON_SUPERSEDED = 3,	/* another instance took the durable name over */
-	DIBAO_REASON_DRAINING = 4,	/* daemon stops: go elsewhere, or come back */
-	DIBAO_REASON_NO_SESSION = 5,	/* daemon does not know this connection */
-	DIBAO_REASON_PROTOCOL = 6,	/* protocol error */
-	DIBAO_REASON_VERSION = 7,	/* no common protocol version */
-	DIBAO_REASON_BUSY = 8,		/* limits reached: try later */
-	DIBAO_REASON_CLOSING = 9,	/* client's own goodbye */
+	DIBAO_REASON_REFUSED = 1,    /* asked for more than the policy allows */
+	DIBAO_REASON_REVOKED = 2,    /* the policy changed */
+	DIBAO_REASON_SUPERSEDED = 3, /* another instance took the durable name over */
+	DIBAO_REASON_DRAINING = 4,   /* daemon stops: go elsewhere, or come back */
+	DIBAO_REASON_NO_SESSION = 5, /* daemon does not know this connection */
+	DIBAO_REASON_PROTOCOL = 6,   /* protocol error */
+	DIBAO_REASON_VERSION = 7,    /* no common protocol version */
+	DIBAO_REASON_BUSY = 8,	     /* limits reached: try later */
+	DIBAO_REASON_CLOSING = 9,    /* client's own goodbye */
 };
 const char *dibao_reason_name(enum dibao_reason r);
 
 struct dibao_status {
 	enum dibao_state state;
 	enum dibao_reason reason;
-	char text[160];		  /* the daemon's words; "" if none */
-	const char *endpoint;	  /* the one in use; borrowed until the next call */
+	char text[160];			     /* the daemon's words; "" if none */
+	const char *endpoint;		     /* the one in use; borrowed until the next call */
 	uint64_t token_epoch, token_counter; /* fencing token of this activity; 0 = none */
-	int64_t heartbeat_ms;	  /* daemon's clock at its last frame, Unix ms; 0 = none yet */
+	int64_t heartbeat_ms; /* daemon's clock at its last frame, Unix ms; 0 = none yet */
 	uint64_t n_delivered, n_repeats, n_reconnects;
 };
 
@@ -122,17 +122,19 @@ struct dibao_subscriber_options {
 	const char *const *orgs;      /* codes or prefixes; NULL: all allowed */
 	enum dibao_start start;
 	int64_t start_arg;
-	bool public_view;	/* ask for the public view */
-	bool validate;		/* dibao_event_parse() each event before delivering it */
-	uint32_t window_bytes;	/* 131072 .. 16777216; 0 = 524288 */
-	const char *curve_server_key, *curve_public_key, *curve_secret_key; /* Z85; NULL: no CURVE */
+	bool public_view;      /* ask for the public view */
+	bool validate;	       /* dibao_event_parse() each event before delivering it */
+	uint32_t window_bytes; /* 131072 .. 16777216; 0 = 524288 */
+	const char *curve_server_key, *curve_public_key,
+		*curve_secret_key; /* Z85; NULL: no CURVE */
 
 	void *userdata;
 	/* A delivery. Ack now or later; a non-zero return stops dispatching. */
 	int (*on_delivery)(struct dibao_subscriber *s, const struct dibao_delivery *d,
 			   void *userdata);
 	/* State changed (may be NULL). */
-	void (*on_status)(struct dibao_subscriber *s, const struct dibao_status *st, void *userdata);
+	void (*on_status)(struct dibao_subscriber *s, const struct dibao_status *st,
+			  void *userdata);
 	/* History that is gone (may be NULL). */
 	void (*on_lost)(struct dibao_subscriber *s, const struct dibao_lost *l, void *userdata);
 	/* Receipt `id` is durable (err 0) or refused (may be NULL). */
@@ -142,8 +144,8 @@ struct dibao_subscriber_options {
 /* Strings and arrays are copied. *ret is the caller's. -EINVAL, -ENOMEM. */
 int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ctx,
 			 const struct dibao_subscriber_options *opt, struct dibao_error *err);
-/* Sends pending acks and a goodbye; dibao_context_free() waits at most 200 ms for the wire. Not from
- * a callback. Returns NULL. */
+/* Sends pending acks and a goodbye; dibao_context_free() waits at most 200 ms for the wire. Not
+ * from a callback. Returns NULL. */
 struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s);
 
 /* A descriptor to poll for reading; the same for the subscriber's whole life,

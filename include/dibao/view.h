@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define DIBAO_PID_BYTES 16u
+#define DIBAO_PID_BYTES	     16u
 #define DIBAO_VIEW_KEY_BYTES 32u
 
 void dibao_pid(const uint8_t key[DIBAO_VIEW_KEY_BYTES], const char *uid, size_t uid_len,

@@ -3,12 +3,11 @@
  * bare: the peer. A ZeroMQ PUB that sends a message per event and N SUBs in one process and thread
  * with the same callback as fanout.c; over loopback tcp, no queue, no acks, nothing durable.
  *
- *   bare pub --bytes B --events M --subscribers N [--curve]    binds, prints its endpoint, waits for N
- *                                                    subscriptions, then sends M events
- *   bare sub --endpoint E --events M --subscribers N [--curve KEY]
- *   bare latency --redis ADDR --events M --rate R --subscribers N --bytes B
- *       XADD (acknowledged), XREAD BLOCK by a second connection, PUB to N SUBs; all in one process with
- *       a thread each for writing, reading and receiving. Prints p50, p99, p99.9 in µs.
+ *   bare pub --bytes B --events M --subscribers N [--curve]    binds, prints its endpoint, waits
+ * for N subscriptions, then sends M events bare sub --endpoint E --events M --subscribers N
+ * [--curve KEY] bare latency --redis ADDR --events M --rate R --subscribers N --bytes B XADD
+ * (acknowledged), XREAD BLOCK by a second connection, PUB to N SUBs; all in one process with a
+ * thread each for writing, reading and receiving. Prints p50, p99, p99.9 in µs.
  *
  * NODROP, so that the comparison is of lossless runs: a full SUB makes the PUB wait.
  */
@@ -144,7 +143,7 @@ static void **make_subs(void *ctx, const struct options *o, zmq_pollitem_t *item
 		}
 		zmq_setsockopt(s[i], ZMQ_SUBSCRIBE, "", 0);
 		zmq_connect(s[i], o->endpoint);
-		items[i] = (zmq_pollitem_t){ .socket = s[i], .events = ZMQ_POLLIN };
+		items[i] = (zmq_pollitem_t){.socket = s[i], .events = ZMQ_POLLIN};
 	}
 	return s;
 }
@@ -185,7 +184,7 @@ static int receive_all(const struct options *o, void *ctx, struct count *c)
 static int run_sub(const struct options *o)
 {
 	void *ctx = zmq_ctx_new();
-	struct count c = { 0 };
+	struct count c = {0};
 	struct rusage u;
 	double s;
 	int r;
@@ -195,7 +194,8 @@ static int run_sub(const struct options *o)
 	zmq_ctx_term(ctx);
 	s = (double)(c.last_usec - c.first_usec) / 1e6;
 	getrusage(RUSAGE_SELF, &u);
-	printf("{\"subscribers\":%u,\"deliveries\":%llu,\"seconds\":%.6f,\"per_s\":%.0f,\"cpu_s\":%.3f}\n",
+	printf("{\"subscribers\":%u,\"deliveries\":%llu,\"seconds\":%.6f,\"per_s\":%.0f,\"cpu_s\":%"
+	       ".3f}\n",
 	       o->n, (unsigned long long)c.deliveries, s, (double)c.deliveries / s,
 	       (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 		       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
@@ -232,7 +232,8 @@ static void *write_all(void *arg)
 
 		while ((t = now_usec()) < at)
 			if (at - t > 60)
-				nanosleep(&(struct timespec){ .tv_nsec = (long)(at - t - 50) * 1000 }, NULL);
+				nanosleep(&(struct timespec){.tv_nsec = (long)(at - t - 50) * 1000},
+					  NULL);
 		memcpy(event, &t, sizeof t);
 		freeReplyObject(redisCommand(p->writer, "XADD bare * e %b", event, p->o->bytes));
 	}
@@ -247,7 +248,8 @@ static void *read_all(void *arg)
 	uint64_t n = 0;
 
 	while (n < p->o->events) {
-		redisReply *r = redisCommand(p->reader, "XREAD COUNT 500 BLOCK 1000 STREAMS bare %s", last);
+		redisReply *r =
+			redisCommand(p->reader, "XREAD COUNT 500 BLOCK 1000 STREAMS bare %s", last);
 
 		if (r && r->type == REDIS_REPLY_ARRAY) {
 			redisReply *list = r->element[0]->element[1];
@@ -256,7 +258,8 @@ static void *read_all(void *arg)
 				redisReply *e = list->element[i]->element[1]->element[1];
 
 				zmq_send(p->pub, e->str, e->len, 0);
-				snprintf(last, sizeof last, "%s", list->element[i]->element[0]->str);
+				snprintf(last, sizeof last, "%s",
+					 list->element[i]->element[0]->str);
 			}
 		}
 		if (r)
@@ -275,7 +278,7 @@ static int compare(const void *a, const void *b)
 static void *receive_thread(void *arg)
 {
 	struct path *p = arg;
-	struct count c = { .samples = calloc(p->o->events * p->o->n, sizeof *c.samples) };
+	struct count c = {.samples = calloc(p->o->events * p->o->n, sizeof *c.samples)};
 	uint64_t n = p->o->events * p->o->n;
 
 	if (receive_all(p->o, p->ctx, &c) == 0) {
@@ -289,7 +292,7 @@ static void *receive_thread(void *arg)
 
 static int run_latency(struct options *o)
 {
-	struct path p = { .o = o, .ctx = zmq_ctx_new() };
+	struct path p = {.o = o, .ctx = zmq_ctx_new()};
 	pthread_t receiver, reader, writer;
 	static char at[128];
 	size_t n = sizeof at;
@@ -302,7 +305,7 @@ static int run_latency(struct options *o)
 	pthread_create(&receiver, NULL, receive_thread, &p);
 	wait_subscriptions(p.pub, o->n);
 	pthread_create(&reader, NULL, read_all, &p);
-	nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL); /* the first XREAD waits at $ */
+	nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* the first XREAD waits at $ */
 	pthread_create(&writer, NULL, write_all, &p);
 	pthread_join(writer, NULL);
 	pthread_join(reader, NULL);
@@ -317,14 +320,18 @@ static int run_latency(struct options *o)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "endpoint", required_argument, NULL, 'e' }, { "subscribers", required_argument, NULL, 's' },
-		{ "events", required_argument, NULL, 'n' },   { "bytes", required_argument, NULL, 'b' },
-		{ "redis", required_argument, NULL, 'r' },    { "rate", required_argument, NULL, 'R' },
-		{ "key", required_argument, NULL, 'k' },      { "curve", no_argument, NULL, 'c' },
-		{ 0 },
+		{"endpoint", required_argument, NULL, 'e'},
+		{"subscribers", required_argument, NULL, 's'},
+		{"events", required_argument, NULL, 'n'},
+		{"bytes", required_argument, NULL, 'b'},
+		{"redis", required_argument, NULL, 'r'},
+		{"rate", required_argument, NULL, 'R'},
+		{"key", required_argument, NULL, 'k'},
+		{"curve", no_argument, NULL, 'c'},
+		{0},
 	};
-	struct rlimit files = { 65536, 65536 };
-	struct options o = { .events = 1, .n = 1, .bytes = 200 };
+	struct rlimit files = {65536, 65536};
+	struct options o = {.events = 1, .n = 1, .bytes = 200};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)

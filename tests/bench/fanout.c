@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fanout: N subscribers in one process and one thread, on the library, that acknowledge all they get.
+ * fanout: N subscribers in one process and one thread, on the library, that acknowledge all they
+ * get.
  *
  *   fanout --mode drain|live|latency --endpoint E --subscribers N --events M [--stop-one]
  *
- * drain: starts when a backlog of M events is in the queue, from the beginning; live: says "ready" when
- * all are active, from now on. Both print one line of JSON when each subscriber has had M events:
- * deliveries, seconds from the first delivery to the last, CPU seconds of this process.
- * latency: as live, but each event's `at` is µs-exact in its uid ("l<µs>-..."): prints p50, p99, p99.9
- * in µs of publish to callback.
+ * drain: starts when a backlog of M events is in the queue, from the beginning; live: says "ready"
+ * when all are active, from now on. Both print one line of JSON when each subscriber has had M
+ * events: deliveries, seconds from the first delivery to the last, CPU seconds of this process.
+ * latency: as live, but each event's `at` is µs-exact in its uid ("l<µs>-..."): prints p50, p99,
+ * p99.9 in µs of publish to callback.
  */
 #include <dibao/subscriber.h>
 
@@ -25,7 +26,7 @@ struct bench {
 	const char *endpoint;
 	bool drain, latency;
 	unsigned n;
-	uint64_t events;	  /* wanted by each */
+	uint64_t events; /* wanted by each */
 	uint64_t deliveries, bytes;
 	unsigned n_active, n_done;
 	uint64_t first_usec, last_usec;
@@ -120,7 +121,7 @@ static int run(struct bench *b)
 	if (!all || ep < 0 || dibao_context_new(&ctx, 1) < 0)
 		return 1;
 	for (unsigned i = 0; i < b->n; i++) {
-		const char *endpoints[] = { b->endpoint, NULL };
+		const char *endpoints[] = {b->endpoint, NULL};
 		struct dibao_subscriber_options o = {
 			.endpoints = endpoints,
 			.bureau = "3205",
@@ -129,7 +130,7 @@ static int run(struct bench *b)
 			.on_delivery = on_delivery,
 			.on_status = on_status,
 		};
-		struct epoll_event e = { .events = EPOLLIN, .data.u32 = i };
+		struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
 		struct dibao_error err;
 
 		all[i].b = b;
@@ -144,8 +145,9 @@ static int run(struct bench *b)
 		int k = epoll_wait(ep, e, 64, 60000);
 
 		if (k == 0 || (k < 0 && errno != EINTR)) {
-			fprintf(stderr, "fanout: nothing for 60 s: %u of %u done, %llu deliveries\n", b->n_done,
-				b->n, (unsigned long long)b->deliveries);
+			fprintf(stderr,
+				"fanout: nothing for 60 s: %u of %u done, %llu deliveries\n",
+				b->n_done, b->n, (unsigned long long)b->deliveries);
 			return 1;
 		}
 		for (int i = 0; i < k; i++)
@@ -168,14 +170,14 @@ static int run(struct bench *b)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "mode", required_argument, NULL, 'm' },
-		{ "endpoint", required_argument, NULL, 'e' },
-		{ "subscribers", required_argument, NULL, 's' },
-		{ "events", required_argument, NULL, 'n' },
-		{ 0 },
+		{"mode", required_argument, NULL, 'm'},
+		{"endpoint", required_argument, NULL, 'e'},
+		{"subscribers", required_argument, NULL, 's'},
+		{"events", required_argument, NULL, 'n'},
+		{0},
 	};
-	struct rlimit files = { 65536, 65536 };
-	struct bench b = { .n = 1, .events = 1 };
+	struct rlimit files = {65536, 65536};
+	struct bench b = {.n = 1, .events = 1};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)

@@ -4,8 +4,8 @@
  *
  *   feed --redis ADDR --events M --bytes B [--rate R] [--window W]
  *
- * uid = "l<CLOCK_MONOTONIC µs at publishing>-<n>"; all of type award (public) for one station. With a
- * rate each event waits for its moment and for its answer. Prints one line of JSON.
+ * uid = "l<CLOCK_MONOTONIC µs at publishing>-<n>"; all of type award (public) for one station. With
+ * a rate each event waits for its moment and for its answer. Prints one line of JSON.
  */
 #include <dibao/publish.h>
 
@@ -79,11 +79,11 @@ static uint8_t *template_of(size_t bytes, size_t *ret_len)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "redis", required_argument, NULL, 'r' }, { "events", required_argument, NULL, 'n' },
-		{ "bytes", required_argument, NULL, 'b' }, { "rate", required_argument, NULL, 'R' },
-		{ "window", required_argument, NULL, 'w' }, { 0 },
+		{"redis", required_argument, NULL, 'r'},  {"events", required_argument, NULL, 'n'},
+		{"bytes", required_argument, NULL, 'b'},  {"rate", required_argument, NULL, 'R'},
+		{"window", required_argument, NULL, 'w'}, {0},
 	};
-	struct dibao_redis_options ro = { .bureau = "3205", .timeout_ms = 30000 };
+	struct dibao_redis_options ro = {.bureau = "3205", .timeout_ms = 30000};
 	uint64_t events = 1, rate = 0, start;
 	unsigned window = 512;
 	size_t bytes = 200, len;
@@ -130,7 +130,9 @@ int main(int argc, char **argv)
 				uint64_t wait = at - now_usec();
 
 				if (wait > 60 && wait < 1000000)
-					nanosleep(&(struct timespec){ .tv_nsec = (long)(wait - 50) * 1000 }, NULL);
+					nanosleep(&(struct timespec){.tv_nsec = (long)(wait - 50) *
+										1000},
+						  NULL);
 			}
 		}
 		snprintf(text, sizeof text, "l%016llu-%07llu", (unsigned long long)now_usec(),

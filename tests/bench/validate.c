@@ -77,7 +77,7 @@ static int compare(const void *a, const void *b)
 
 int main(void)
 {
-	static const size_t sizes[] = { 100, 200, 1000 };
+	static const size_t sizes[] = {100, 200, 1000};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		double ns[TRIES];

@@ -7,10 +7,10 @@
  *   publish_many -a REDIS -S [-b BUREAU]    load the queue's functions, and end
  *
  * Event i has the uid PREFIX-i, the i-th type and organisation in turn, every -x'th is urgent. FILE
- * gets a line "UID OUTCOME" for each, in order of the answers, written at once. When Redis goes away it
- * connects anew, for at most -g seconds (30) without progress, and publishes again, in order, all that
- * was not answered: so what was stored without an answer is told as "repeat".
- * Exit: 0 all stored or scheduled, 1 not all.
+ * gets a line "UID OUTCOME" for each, in order of the answers, written at once. When Redis goes
+ * away it connects anew, for at most -g seconds (30) without progress, and publishes again, in
+ * order, all that was not answered: so what was stored without an answer is told as "repeat". Exit:
+ * 0 all stored or scheduled, 1 not all.
  */
 #include "queue.h"
 
@@ -32,7 +32,8 @@ struct many {
 	unsigned n_types, n_orgs, window, urgent_every, give_up_s;
 	long n, next, answered; /* answers come in order, so `answered` is also the next one due */
 	double per_second;
-	bool bad, broken; /* broken: one was not answered, so the later ones are published again too */
+	bool bad, broken; /* broken: one was not answered, so the later ones are published again too
+			   */
 	FILE *out;
 };
 
@@ -49,21 +50,26 @@ static const struct {
 	const char *type;
 	const char *set[16];
 } bodies[] = {
-	{ "promotion", { "body.from.code", "F3", "body.from.name", "三级辅员", "body.to.code", "F2",
-			 "body.to.name", "二级辅员", "body.effective", "2026-01-01", "body.state", "final" } },
-	{ "award", { "body.kind.code", "HX", "body.kind.name", "火线奖励", "body.state", "final",
-		     "body.public_reason", "演示" } },
-	{ "penalty", { "body.kind.code", "W", "body.kind.name", "警告", "body.decided_on", "2026-01-02",
-		       "body.sign_where", "演示", "body.sign_by", "2026-01-09", "body.appeal_until",
-		       "2026-02-01", "body.telephone", "0512-0" } },
-	{ "welfare_visit", { "body.kind.code", "J", "body.kind.name", "节日慰问", "body.by", "演示",
-			     "body.when", "1800000000000", "body.where", "演示" } },
-	{ "mailbox_reply", { "body.mailbox", "chief", "body.ticket", "T-1", "body.question", "演示",
-			     "body.reply", "演示", "body.answered_by", "演示", "body.answered_at",
-			     "1700000000000" } },
+	{"promotion",
+	 {"body.from.code", "F3", "body.from.name", "三级辅员", "body.to.code", "F2",
+	  "body.to.name", "二级辅员", "body.effective", "2026-01-01", "body.state", "final"}},
+	{"award",
+	 {"body.kind.code", "HX", "body.kind.name", "火线奖励", "body.state", "final",
+	  "body.public_reason", "演示"}},
+	{"penalty",
+	 {"body.kind.code", "W", "body.kind.name", "警告", "body.decided_on", "2026-01-02",
+	  "body.sign_where", "演示", "body.sign_by", "2026-01-09", "body.appeal_until",
+	  "2026-02-01", "body.telephone", "0512-0"}},
+	{"welfare_visit",
+	 {"body.kind.code", "J", "body.kind.name", "节日慰问", "body.by", "演示", "body.when",
+	  "1800000000000", "body.where", "演示"}},
+	{"mailbox_reply",
+	 {"body.mailbox", "chief", "body.ticket", "T-1", "body.question", "演示", "body.reply",
+	  "演示", "body.answered_by", "演示", "body.answered_at", "1700000000000"}},
 };
 
-static int make(const struct many *m, long i, uint8_t **ret, size_t *ret_len, struct dibao_error *err)
+static int make(const struct many *m, long i, uint8_t **ret, size_t *ret_len,
+		struct dibao_error *err)
 {
 	const char *type = m->types[i % m->n_types];
 	struct dibao_builder *b;
@@ -94,7 +100,8 @@ static void on_done(void *userdata, int outcome, const struct dibao_error *err)
 {
 	struct many *m = userdata;
 
-	m->broken |= outcome == -ENOTCONN || outcome == -EIO; /* Redis is going, or loading its file */
+	m->broken |=
+		outcome == -ENOTCONN || outcome == -EIO; /* Redis is going, or loading its file */
 	if (m->broken)
 		return;
 	if (outcome < 0)
@@ -115,12 +122,13 @@ static int session(struct many *m, struct dibao_publisher *p)
 
 	m->broken = false;
 	for (m->next = first; r >= 0 && !m->broken && m->next < m->n; m->next++) {
-		struct dibao_error err = { 0 };
+		struct dibao_error err = {0};
 		uint8_t *bytes;
 		size_t len;
 
 		if (m->per_second > 0) {
-			double ahead = (double)(m->next - first) / m->per_second - (now_s() - start);
+			double ahead =
+				(double)(m->next - first) / m->per_second - (now_s() - start);
 
 			if (ahead > 0.001) {
 				r = dibao_publisher_flush(p);
@@ -146,7 +154,7 @@ static int session(struct many *m, struct dibao_publisher *p)
 
 static int setup(const struct many *m)
 {
-	struct dibao_error err = { 0 };
+	struct dibao_error err = {0};
 	redisContext *c;
 	int r = queue_connect(&c, &m->redis, &err);
 
@@ -161,7 +169,7 @@ static int setup(const struct many *m)
 
 int main(int argc, char **argv)
 {
-	struct many m = { .redis = { .bureau = "3205" }, .prefix = "e", .window = 64, .give_up_s = 30 };
+	struct many m = {.redis = {.bureau = "3205"}, .prefix = "e", .window = 64, .give_up_s = 30};
 	struct dibao_publisher *p;
 	bool only_setup = false;
 	double progress;

@@ -7,13 +7,14 @@
  *            [--hang-after N] [--receipts]
  *
  * FILE gets "CHANNEL UID" for an event, with " w" added if it came marked as withdrawn, and
- * "CHANNEL UID withdrawn" for a notice of withdrawal; a public id in hex stands for a uid that is not
- * told. Lines are written and synced, then acknowledged: what was acknowledged is in the file. At
- * start the file is read and an event that stands in it is not written again (as an application
+ * "CHANNEL UID withdrawn" for a notice of withdrawal; a public id in hex stands for a uid that is
+ * not told. Lines are written and synced, then acknowledged: what was acknowledged is in the file.
+ * At start the file is read and an event that stands in it is not written again (as an application
  * makes an effect once by uid), only told of.
  *
  * stdout gets a line for all else: "active ENDPOINT EPOCH:COUNTER", "standby", "connecting REASON",
- * "refused REASON TEXT", "lost CHANNEL FROM TO REASON", "again UID", "confirmed ID ERR". TERM ends it.
+ * "refused REASON TEXT", "lost CHANNEL FROM TO REASON", "again UID", "confirmed ID ERR". TERM ends
+ * it.
  *
  * --die-before-ack N kills it without a further word when N events are in the file and the last of
  * them are not acknowledged; --no-ack takes nothing over; --hang-after N stops calling the library
@@ -114,17 +115,19 @@ static void key_of(char ret[KEY_MAX], const struct dibao_delivery *d)
 		return;
 	}
 	msgpack_unpacked_init(&u);
-	if (msgpack_unpack_next(&u, (const char *)d->bytes, d->len, NULL) == MSGPACK_UNPACK_SUCCESS &&
+	if (msgpack_unpack_next(&u, (const char *)d->bytes, d->len, NULL) ==
+		    MSGPACK_UNPACK_SUCCESS &&
 	    u.data.type == MSGPACK_OBJECT_MAP)
 		for (uint32_t i = 0; i < u.data.via.map.size; i++) {
 			const msgpack_object_kv *kv = &u.data.via.map.ptr[i];
 
 			if (kv->key.type != MSGPACK_OBJECT_STR || kv->key.via.str.size != 3)
 				continue;
-			if (!memcmp(kv->key.via.str.ptr, "pid", 3) && kv->val.type == MSGPACK_OBJECT_BIN &&
-			    *ret == '?')
+			if (!memcmp(kv->key.via.str.ptr, "pid", 3) &&
+			    kv->val.type == MSGPACK_OBJECT_BIN && *ret == '?')
 				hex(ret, kv->val.via.bin.ptr, kv->val.via.bin.size);
-			if (!memcmp(kv->key.via.str.ptr, "uid", 3) && kv->val.type == MSGPACK_OBJECT_STR)
+			if (!memcmp(kv->key.via.str.ptr, "uid", 3) &&
+			    kv->val.type == MSGPACK_OBJECT_STR)
 				snprintf(ret, KEY_MAX, "%.*s", (int)kv->val.via.str.size,
 					 kv->val.via.str.ptr);
 		}
@@ -143,15 +146,16 @@ static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *
 	} else {
 		r->n_out += (size_t)snprintf(r->out + r->n_out, LINE_MAX_, "%s %s%s\n",
 					     dibao_channel_name(d->channel), key,
-					     d->kind == DIBAO_ITEM_WITHDRAWN ? " withdrawn" :
-					     d->withdrawn		     ? " w" :
-									       "");
+					     d->kind == DIBAO_ITEM_WITHDRAWN ? " withdrawn"
+					     : d->withdrawn		     ? " w"
+									     : "");
 		if (d->kind != DIBAO_ITEM_WITHDRAWN)
 			r->n_events++;
 	}
 	r->acks[r->n_acks++] = d->ack;
 	if (r->receipts && d->kind == DIBAO_ITEM_EVENT &&
-	    dibao_subscriber_receipt(s, key, strlen(key), DIBAO_RECEIPT_QUEUED, d->sent_ms, NULL, &id) == 0)
+	    dibao_subscriber_receipt(s, key, strlen(key), DIBAO_RECEIPT_QUEUED, d->sent_ms, NULL,
+				     &id) == 0)
 		printf("receipt %llu %s\n", (unsigned long long)id, key);
 	/* Non-zero ends this round, so that what must be in the file comes to be there now. */
 	return (r->die_at && r->n_events == r->die_at) || (r->hang_at && r->n_events == r->hang_at);
@@ -217,8 +221,8 @@ static int take_over(struct recorder *r, struct dibao_subscriber *s)
 
 static int run(struct recorder *r, struct dibao_subscriber *s, int signals)
 {
-	struct pollfd p[2] = { { .fd = dibao_subscriber_fd(s), .events = POLLIN },
-			       { .fd = signals, .events = POLLIN } };
+	struct pollfd p[2] = {{.fd = dibao_subscriber_fd(s), .events = POLLIN},
+			      {.fd = signals, .events = POLLIN}};
 
 	for (;;) {
 		int e;
@@ -243,7 +247,7 @@ static int run(struct recorder *r, struct dibao_subscriber *s, int signals)
 
 static int start_of(struct dibao_subscriber_options *o, const char *text)
 {
-	static const char *const words[] = { "resume", "new", "time:", "last:" };
+	static const char *const words[] = {"resume", "new", "time:", "last:"};
 
 	for (int i = 0; i < 4; i++)
 		if (!strncmp(text, words[i], strlen(words[i]))) {
@@ -257,17 +261,22 @@ static int start_of(struct dibao_subscriber_options *o, const char *text)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "die-before-ack", required_argument, NULL, 'D' },
-		{ "hang-after", required_argument, NULL, 'H' },
-		{ "no-ack", no_argument, NULL, 'N' },
-		{ "receipts", no_argument, NULL, 'R' },
-		{ 0 },
+		{"die-before-ack", required_argument, NULL, 'D'},
+		{"hang-after", required_argument, NULL, 'H'},
+		{"no-ack", no_argument, NULL, 'N'},
+		{"receipts", no_argument, NULL, 'R'},
+		{0},
 	};
 	static struct recorder r;
 	static const char *endpoints[LIST_MAX + 1], *types[LIST_MAX + 1], *orgs[LIST_MAX + 1];
 	struct dibao_subscriber_options o = {
-		.endpoints = endpoints, .bureau = "3205", .userdata = &r, .on_delivery = on_delivery,
-		.on_status = on_status, .on_lost = on_lost, .on_confirmed = on_confirmed,
+		.endpoints = endpoints,
+		.bureau = "3205",
+		.userdata = &r,
+		.on_delivery = on_delivery,
+		.on_status = on_status,
+		.on_lost = on_lost,
+		.on_confirmed = on_confirmed,
 	};
 	unsigned n_endpoints = 0, n_types = 0, n_orgs = 0;
 	struct dibao_subscriber *s = NULL;

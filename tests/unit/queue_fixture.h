@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A real Redis with the queue's functions, emptied before each test, and short ways to call a function
- * and to look at what it left. Events are made from JSON by the library's own codec.
+ * A real Redis with the queue's functions, emptied before each test, and short ways to call a
+ * function and to look at what it left. Events are made from JSON by the library's own codec.
  *
  * A reply lives until the next call; an event until EVENTS_KEPT more were made.
  */
@@ -19,9 +19,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define BUREAU "3205"
-#define BASE "dibao:{3205}:"
-#define GUSU "320508000000"
+#define BUREAU	"3205"
+#define BASE	"dibao:{3205}:"
+#define GUSU	"320508000000"
 #define WUZHONG "320506000000"
 
 enum { DEADLINE_MS = 20000, EVENTS_KEPT = 16 };
@@ -29,8 +29,8 @@ enum { DEADLINE_MS = 20000, EVENTS_KEPT = 16 };
 struct sample {
 	const char *type; /* NULL: award, which is public */
 	const char *uid;
-	const char *org;   /* NULL: GUSU */
-	const char *badge; /* NULL: A1 */
+	const char *org;    /* NULL: GUSU */
+	const char *badge;  /* NULL: A1 */
 	const char *issuer; /* NULL: 政治部 */
 	const char *retracts, *corrects, *trace;
 	int64_t not_before;
@@ -59,7 +59,8 @@ static inline struct bytes event_of(struct sample s)
 	if (s.retracts)
 		body = "\"reason\":\"误发\"";
 	else if (!strcmp(type, "penalty"))
-		body = "\"kind\":{\"code\":\"warn\",\"name\":\"警告\"},\"decided_on\":\"2026-11-02\","
+		body = "\"kind\":{\"code\":\"warn\",\"name\":\"警告\"},\"decided_on\":\"2026-11-"
+		       "02\","
 		       "\"sign_where\":\"政工室\",\"sign_by\":\"2026-11-09\","
 		       "\"appeal_until\":\"2026-12-02\",\"telephone\":\"0512-00000000\"";
 	else if (!strcmp(type, "award"))
@@ -67,17 +68,21 @@ static inline struct bytes event_of(struct sample s)
 	else
 		body = "\"any\":1";
 	if (s.retracts)
-		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"retracts\":\"%s\"", s.retracts);
+		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"retracts\":\"%s\"",
+			 s.retracts);
 	if (s.corrects)
-		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"corrects\":\"%s\"", s.corrects);
+		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"corrects\":\"%s\"",
+			 s.corrects);
 	if (s.trace)
-		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"trace\":\"%s\"", s.trace);
+		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"trace\":\"%s\"",
+			 s.trace);
 	if (s.not_before)
 		snprintf(more + strlen(more), sizeof more - strlen(more), ",\"not_before\":%lld",
 			 (long long)s.not_before);
 	snprintf(json, sizeof json,
 		 "{\"v\":1,\"uid\":\"%s\",\"type\":\"%s\",\"at\":1700000000000,\"org\":\"%s\","
-		 "\"person\":{\"badge\":\"%s\",\"name\":\"演示\"},\"issuer\":\"%s\"%s%s%s,\"body\":{%s}}",
+		 "\"person\":{\"badge\":\"%s\",\"name\":\"演示\"},\"issuer\":\"%s\"%s%s%s,\"body\":"
+		 "{%s}}",
 		 s.uid, type, s.org ? s.org : GUSU, s.badge ? s.badge : "A1",
 		 s.issuer ? s.issuer : "政治部", s.urgent ? ",\"urgent\":true" : "",
 		 s.is_private ? ",\"private\":true" : "", more, body);
@@ -85,7 +90,7 @@ static inline struct bytes event_of(struct sample s)
 		fail_msg("%s: %s", err.field, err.reason);
 	memcpy(at, bytes, len);
 	free(bytes);
-	return (struct bytes){ at, len };
+	return (struct bytes){at, len};
 }
 
 static inline redisReply *call_argv(redisContext *c, int n, const char **argv, const size_t *lens)
@@ -116,9 +121,9 @@ static inline redisReply *command_on(redisContext *c, ...)
 
 static inline redisReply *call_bytes(const char *fn, const char *channel, struct bytes b)
 {
-	const char *argv[6] = { "FCALL", fn, "1", BASE, channel ? channel : (const char *)b.p,
-				(const char *)b.p };
-	size_t lens[6] = { 5, strlen(fn), 1, strlen(BASE), channel ? strlen(channel) : b.len, b.len };
+	const char *argv[6] = {
+		"FCALL", fn, "1", BASE, channel ? channel : (const char *)b.p, (const char *)b.p};
+	size_t lens[6] = {5, strlen(fn), 1, strlen(BASE), channel ? strlen(channel) : b.len, b.len};
 
 	return call_argv(redis, channel ? 6 : 5, argv, lens);
 }
@@ -184,8 +189,8 @@ static inline void publish_fails(struct sample s, const char *error)
 static inline void add_by_hand(const char *channel, struct bytes b, char ret[64])
 {
 	char key[QUEUE_KEY_MAX];
-	const char *argv[] = { "XADD", key, "*", "e", (const char *)b.p };
-	size_t lens[5] = { 4, 0, 1, 1, b.len };
+	const char *argv[] = {"XADD", key, "*", "e", (const char *)b.p};
+	size_t lens[5] = {4, 0, 1, 1, b.len};
 
 	lens[1] = (size_t)queue_key(key, sizeof key, BUREAU, channel);
 	snprintf(ret, 64, "%s", call_argv(redis, 5, argv, lens)->str);
@@ -249,19 +254,19 @@ static inline int64_t redis_ms(void)
 	return atoll(r->element[0]->str) * 1000 + atoll(r->element[1]->str) / 1000;
 }
 
-#define wait_until(condition)                                                          \
-	do {                                                                           \
-		int64_t end_ = redis_ms() + DEADLINE_MS;                               \
-		while (!(condition)) {                                                 \
-			if (redis_ms() > end_)                                         \
-				fail_msg("waited in vain for: %s", #condition);        \
-			redis_server_nap();                                            \
-		}                                                                      \
+#define wait_until(condition)                                                                      \
+	do {                                                                                       \
+		int64_t end_ = redis_ms() + DEADLINE_MS;                                           \
+		while (!(condition)) {                                                             \
+			if (redis_ms() > end_)                                                     \
+				fail_msg("waited in vain for: %s", #condition);                    \
+			redis_server_nap();                                                        \
+		}                                                                                  \
 	} while (0)
 
 static inline redisContext *connect_to(const struct redis_server *s)
 {
-	struct dibao_redis_options opt = { .address = s->address, .bureau = BUREAU };
+	struct dibao_redis_options opt = {.address = s->address, .bureau = BUREAU};
 	struct dibao_error err;
 	redisContext *c = NULL;
 

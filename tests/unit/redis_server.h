@@ -57,11 +57,12 @@ static inline void redis_server_start(struct redis_server *s, const char *const 
 	}
 	s->pid = fork();
 	if (s->pid == 0) {
-		const char *traced[48] = {"strace", "-D", "-f", "-s", "4096", "-o", s->trace,
-					  "-e", "trace=write,writev,fsync,fdatasync"};
+		const char *traced[48] = {"strace", "-D",   "-f",
+					  "-s",	    "4096", "-o",
+					  s->trace, "-e",   "trace=write,writev,fsync,fdatasync"};
 
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves none behind */
-		if (s->trace[0]) { /* -D: the pid stays that of Redis */
+		if (s->trace[0]) {			/* -D: the pid stays that of Redis */
 			memcpy(traced + 9, argv, sizeof argv);
 			execvp(traced[0], (char **)(uintptr_t)traced);
 		}

@@ -45,10 +45,11 @@ static void text_kept_as_a_formula_is_taken_out_of_it(void **state)
 
 static void cells_that_a_spreadsheet_spoilt_are_known(void **state)
 {
-	static const char *const bad[] = { "1.38E+10", "3.20508E+11", "-1E-05", "1e+9", "####",
-					   "#REF!",    "#N/A",	      "#VALUE!", "#DIV/0!", "#NAME?" };
-	static const char *const good[] = { "13800000000", "E10", "1E10", "A1.38E+10", "1.38E+10x",
-					    "12.5E+1",	   "#5楼", "",	  "1.5",       "1.38E+" };
+	static const char *const bad[] = {"1.38E+10", "3.20508E+11", "-1E-05", "1e+9",
+					  "####",     "#REF!",	     "#N/A",   "#VALUE!",
+					  "#DIV/0!",  "#NAME?"};
+	static const char *const good[] = {"13800000000", "E10",  "1E10", "A1.38E+10", "1.38E+10x",
+					   "12.5E+1",	  "#5楼", "",	  "1.5",       "1.38E+"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -59,9 +60,9 @@ static void cells_that_a_spreadsheet_spoilt_are_known(void **state)
 
 static void dates_in_their_usual_forms_are_one(void **state)
 {
-	static const char *const forms[] = { "2017/7/5",   "2017-7-5",	   "2017-07-05", "2017.7.5",
-					     "2017年7月5日", "2017年07月05日", "20170705",   "42921",
-					     "2017/7/5 0:00", "2017-07-05 00:00:00" };
+	static const char *const forms[] = {
+		"2017/7/5",	  "2017-7-5", "2017-07-05", "2017.7.5",	     "2017年7月5日",
+		"2017年07月05日", "20170705", "42921",	    "2017/7/5 0:00", "2017-07-05 00:00:00"};
 	char day[11];
 
 	(void)state;
@@ -75,11 +76,10 @@ static void dates_in_their_usual_forms_are_one(void **state)
 
 static void what_is_no_date_or_two_dates_is_refused_and_leaves_the_result_alone(void **state)
 {
-	static const char *const bad[] = { "",		"7/5/2017",  "2017/7",	     "2017/13/1",
-					   "2017/2/29", "2017/7/5x", "5-Jul-17",     "17/7/5",
-					   "2017年7月", "20171301",  "2017/7/5 9:30", "42921.5",
-					   "9999",	"1234567",   "2017-7/5",     "2200-01-01",
-					   "2017年7月5", "2017//5" };
+	static const char *const bad[] = {
+		"",	    "7/5/2017", "2017/7",    "2017/13/1",  "2017/2/29",	    "2017/7/5x",
+		"5-Jul-17", "17/7/5",	"2017年7月", "20171301",   "2017/7/5 9:30", "42921.5",
+		"9999",	    "1234567",	"2017-7/5",  "2200-01-01", "2017年7月5",    "2017//5"};
 	char day[11] = "untouched";
 
 	(void)state;
@@ -91,7 +91,7 @@ static void what_is_no_date_or_two_dates_is_refused_and_leaves_the_result_alone(
 
 static void day_numbers_agree_with_the_calendar_over_two_centuries(void **state)
 {
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int y = 1927, m = 5, d = 18; /* day number 10000 */
 	char serial[12], want[40], got[11];
 
@@ -116,11 +116,11 @@ static void day_numbers_agree_with_the_calendar_over_two_centuries(void **state)
 
 static void times_without_a_zone_are_in_the_one_given(void **state)
 {
-	static const char *const forms[] = { "2017/7/5 9:30",	  "2017-07-05 09:30:00",
-					     "2017年7月5日 9时30分", "2017年7月5日9时30分",
-					     "20170705 09:30",	  "42921.395833333336",
-					     "2017-07-05T01:30:00Z", "2017-07-05T09:30:00.0+08:00",
-					     "1499218200000" };
+	static const char *const forms[] = {"2017/7/5 9:30",	    "2017-07-05 09:30:00",
+					    "2017年7月5日 9时30分", "2017年7月5日9时30分",
+					    "20170705 09:30",	    "42921.395833333336",
+					    "2017-07-05T01:30:00Z", "2017-07-05T09:30:00.0+08:00",
+					    "1499218200000"};
 	int64_t ms;
 
 	(void)state;
@@ -138,8 +138,8 @@ static void times_without_a_zone_are_in_the_one_given(void **state)
 
 static void what_is_no_time_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "9:30", "2017/7/5 25:00", "2017/7/5 9:60", "2017/7/5 9",
-					   "明天", "7/5/2017 9:30" };
+	static const char *const bad[] = {"",		"9:30", "2017/7/5 25:00", "2017/7/5 9:60",
+					  "2017/7/5 9", "明天", "7/5/2017 9:30"};
 	int64_t ms = 7;
 
 	(void)state;
@@ -189,7 +189,8 @@ int main(void)
 		cmocka_unit_test(text_kept_as_a_formula_is_taken_out_of_it),
 		cmocka_unit_test(cells_that_a_spreadsheet_spoilt_are_known),
 		cmocka_unit_test(dates_in_their_usual_forms_are_one),
-		cmocka_unit_test(what_is_no_date_or_two_dates_is_refused_and_leaves_the_result_alone),
+		cmocka_unit_test(
+			what_is_no_date_or_two_dates_is_refused_and_leaves_the_result_alone),
 		cmocka_unit_test(day_numbers_agree_with_the_calendar_over_two_centuries),
 		cmocka_unit_test(times_without_a_zone_are_in_the_one_given),
 		cmocka_unit_test(what_is_no_time_is_refused),

@@ -31,7 +31,7 @@ static void on_done(void *userdata, int outcome, const struct dibao_error *err)
 
 static struct ask *ask(unsigned i)
 {
-	asks[i] = (struct ask){ &result, i };
+	asks[i] = (struct ask){&result, i};
 	return &asks[i];
 }
 
@@ -43,7 +43,7 @@ static int reset(void **state)
 
 static struct dibao_publisher *open_publisher(const struct redis_server *s)
 {
-	struct dibao_redis_options opt = { .address = s->address, .bureau = BUREAU };
+	struct dibao_redis_options opt = {.address = s->address, .bureau = BUREAU};
 	struct dibao_publisher *p = NULL;
 	struct dibao_error err;
 
@@ -65,7 +65,7 @@ static int publish_later(struct dibao_publisher *p, unsigned i)
 	struct bytes b;
 
 	snprintf(uid, sizeof uid, "u%u", i);
-	b = event_of((struct sample){ .uid = uid });
+	b = event_of((struct sample){.uid = uid});
 	return dibao_publish_async(p, b.p, b.len, on_done, ask(i));
 }
 
@@ -74,13 +74,14 @@ static void each_outcome_is_told(void **state)
 	struct dibao_publisher *p = open_publisher(&server);
 
 	(void)state;
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "a" }, NULL), DIBAO_NEW);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "a" }, NULL), DIBAO_REPEAT);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "a", .org = WUZHONG }, NULL),
+	assert_int_equal(publish_one(p, (struct sample){.uid = "a"}, NULL), DIBAO_NEW);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "a"}, NULL), DIBAO_REPEAT);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "a", .org = WUZHONG}, NULL),
 			 DIBAO_CONFLICT);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "b", .not_before = redis_ms() + 3600000 },
-				     NULL),
-			 DIBAO_SCHEDULED);
+	assert_int_equal(
+		publish_one(p, (struct sample){.uid = "b", .not_before = redis_ms() + 3600000},
+			    NULL),
+		DIBAO_SCHEDULED);
 	assert_string_equal(dibao_outcome_name(DIBAO_SCHEDULED), "scheduled");
 	assert_string_equal(dibao_outcome_name(0), "?");
 	assert_int_equal(entries_in_channels(), 1);
@@ -93,25 +94,27 @@ static void each_refusal_has_its_code_and_no_personal_data(void **state)
 	struct dibao_error err;
 
 	(void)state;
-	publish_one(p, (struct sample){ .uid = "a" }, NULL);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "r", .retracts = "x" }, &err), -ENOENT);
+	publish_one(p, (struct sample){.uid = "a"}, NULL);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "r", .retracts = "x"}, &err),
+			 -ENOENT);
 	assert_null(strstr(err.reason, "A1"));
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "r", .retracts = "a", .badge = "B2" },
-				     &err),
-			 -EPERM);
+	assert_int_equal(
+		publish_one(p, (struct sample){.uid = "r", .retracts = "a", .badge = "B2"}, &err),
+		-EPERM);
 	assert_null(strstr(err.reason, "B2"));
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "r", .retracts = "r" }, &err), -EINVAL);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "r", .retracts = "r"}, &err),
+			 -EINVAL);
 	assert_int_equal(dibao_publish(p, "\xc1", 1, &err), -EBADMSG);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "a" }, &err), DIBAO_REPEAT);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "a"}, &err), DIBAO_REPEAT);
 	dibao_publisher_free(p);
 }
 
 static void a_field_that_is_wrong_is_named_and_nothing_is_sent(void **state)
 {
 	struct dibao_publisher *p = open_publisher(&server);
-	struct bytes b = event_of((struct sample){ .uid = "a" });
+	struct bytes b = event_of((struct sample){.uid = "a"});
 	uint8_t bad[DIBAO_EVENT_MAX_BYTES];
-	struct dibao_error err = { 0 };
+	struct dibao_error err = {0};
 
 	(void)state;
 	memcpy(bad, b.p, b.len);
@@ -185,7 +188,7 @@ static void a_synchronous_call_takes_the_answers_before_it(void **state)
 	(void)state;
 	publish_later(p, 0);
 	publish_later(p, 1);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "z" }, NULL), DIBAO_NEW);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "z"}, NULL), DIBAO_NEW);
 	assert_int_equal(result.n_done, 2);
 	dibao_publisher_free(p);
 }
@@ -230,7 +233,7 @@ static void a_lost_connection_answers_all_once_and_raises_no_signal(void **state
 		assert_int_equal(result.n_done, 20); /* told at once, not at the next flush */
 	}
 	assert_int_equal(dibao_publisher_flush(p), -ENOTCONN);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "z" }, &err), -ENOTCONN);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "z"}, &err), -ENOTCONN);
 	assert_string_not_equal(err.reason, "");
 	assert_int_equal(result.n_done, 20);
 	for (unsigned i = 0; i < 20; i++)
@@ -243,7 +246,8 @@ static void a_lost_connection_answers_all_once_and_raises_no_signal(void **state
 static void a_redis_that_does_not_answer_is_given_up(void **state)
 {
 	struct redis_server own;
-	struct dibao_redis_options opt = { .address = own.address, .bureau = BUREAU, .timeout_ms = 200 };
+	struct dibao_redis_options opt = {
+		.address = own.address, .bureau = BUREAU, .timeout_ms = 200};
 	redisContext *c;
 	struct dibao_publisher *p = NULL;
 	struct dibao_error err;
@@ -255,7 +259,7 @@ static void a_redis_that_does_not_answer_is_given_up(void **state)
 	assert_int_equal(queue_setup(c, BUREAU, &err), 0);
 	assert_int_equal(dibao_publisher_new(&p, &opt, &err), 0);
 	kill(own.pid, SIGSTOP);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "z" }, &err), -ENOTCONN);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "z"}, &err), -ENOTCONN);
 	dibao_publisher_free(p);
 	redisFree(c);
 	redis_server_done(&own);
@@ -263,7 +267,7 @@ static void a_redis_that_does_not_answer_is_given_up(void **state)
 
 static void missing_functions_or_rights_are_told_at_once(void **state)
 {
-	struct dibao_redis_options opt = { .address = server.address, .bureau = BUREAU };
+	struct dibao_redis_options opt = {.address = server.address, .bureau = BUREAU};
 	struct dibao_publisher *p = NULL;
 	struct dibao_error err;
 
@@ -274,7 +278,7 @@ static void missing_functions_or_rights_are_told_at_once(void **state)
 	assert_int_equal(queue_setup(redis, BUREAU, &err), 0);
 	p = open_publisher(&server);
 	command("FUNCTION", "FLUSH");
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "a" }, &err), -ENOSYS);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "a"}, &err), -ENOSYS);
 	dibao_publisher_free(p);
 	assert_int_equal(queue_setup(redis, BUREAU, &err), 0);
 	command("ACL", "SETUSER", "hr", "reset", "on", ">secret", "+ping");
@@ -290,7 +294,7 @@ static void missing_functions_or_rights_are_told_at_once(void **state)
 
 #define ANSWER "$3\\r\\nnew\\r\\n" /* by write() or writev() */
 
-static const char *const always[] = { "--appendfsync", "always", NULL };
+static const char *const always[] = {"--appendfsync", "always", NULL};
 
 static const char *read_file(const char *path)
 {
@@ -319,7 +323,7 @@ static void an_acknowledged_event_was_synced_to_disk_before_the_answer(void **st
 	c = connect_to(&own);
 	assert_int_equal(queue_setup(c, BUREAU, &err), 0);
 	p = open_publisher(&own);
-	assert_int_equal(publish_one(p, (struct sample){ .uid = "seen-on-disk" }, &err), DIBAO_NEW);
+	assert_int_equal(publish_one(p, (struct sample){.uid = "seen-on-disk"}, &err), DIBAO_NEW);
 	/* strace notes a call after it returned: we may be sooner. */
 	wait_until(strstr(text = read_file(own.trace), ANSWER));
 	dibao_publisher_free(p);
@@ -368,14 +372,16 @@ static void what_was_acknowledged_is_there_after_redis_was_killed(void **state)
 
 	redis_server_start(&own, always);
 	c = connect_to(&own);
-	wait_until(command_on(c, "PING", NULL)->type == REDIS_REPLY_STATUS); /* it has read its file */
+	wait_until(command_on(c, "PING", NULL)->type ==
+		   REDIS_REPLY_STATUS); /* it has read its file */
 	p = open_publisher(&own);
 	for (unsigned i = 0; i < result.n_done; i++)
 		if (result.outcome[i] == DIBAO_NEW) {
 			char uid[16];
 
 			snprintf(uid, sizeof uid, "u%u", i);
-			n_repeat += publish_one(p, (struct sample){ .uid = uid }, NULL) == DIBAO_REPEAT;
+			n_repeat +=
+				publish_one(p, (struct sample){.uid = uid}, NULL) == DIBAO_REPEAT;
 		}
 	assert_int_equal(n_repeat, n_new);
 	dibao_publisher_free(p);

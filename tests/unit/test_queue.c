@@ -2,7 +2,7 @@
 /* What becomes of events: publish, take back, schedule, adopt, quarantine. */
 #include "queue_fixture.h"
 
-static const char *const channels[] = { "public", "private", "public-now", "private-now" };
+static const char *const channels[] = {"public", "private", "public-now", "private-now"};
 
 static void an_event_is_stored_in_the_channel_of_its_audience(void **state)
 {
@@ -10,13 +10,13 @@ static void an_event_is_stored_in_the_channel_of_its_audience(void **state)
 		struct sample s;
 		const char *channel;
 	} rows[] = {
-		{ { .uid = "1" }, "public" },
-		{ { .uid = "2", .is_private = true }, "private" },
-		{ { .uid = "3", .urgent = true }, "public-now" },
-		{ { .uid = "4", .type = "penalty" }, "private" },
-		{ { .uid = "5", .type = "penalty", .urgent = true }, "private-now" },
-		{ { .uid = "6", .type = "training" }, "private" },
-		{ { .uid = "7", .is_private = true, .urgent = true }, "private-now" },
+		{{.uid = "1"}, "public"},
+		{{.uid = "2", .is_private = true}, "private"},
+		{{.uid = "3", .urgent = true}, "public-now"},
+		{{.uid = "4", .type = "penalty"}, "private"},
+		{{.uid = "5", .type = "penalty", .urgent = true}, "private-now"},
+		{{.uid = "6", .type = "training"}, "private"},
+		{{.uid = "7", .is_private = true, .urgent = true}, "private-now"},
 	};
 
 	(void)state;
@@ -39,9 +39,9 @@ static void the_same_bytes_again_are_a_repeat_that_names_the_first_entry(void **
 	char first[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
 	snprintf(first, sizeof first, "%s", got_id);
-	publish((struct sample){ .uid = "a" }, "repeat");
+	publish((struct sample){.uid = "a"}, "repeat");
 	assert_string_equal(got_id, first);
 	assert_string_equal(got_channel, "public");
 	assert_int_equal(entries_in_channels(), 1);
@@ -52,9 +52,9 @@ static void other_bytes_under_a_uid_are_a_conflict_and_change_nothing(void **sta
 	char hash[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
 	snprintf(hash, sizeof hash, "%s", record("a", "h"));
-	publish((struct sample){ .uid = "a", .org = WUZHONG }, "conflict");
+	publish((struct sample){.uid = "a", .org = WUZHONG}, "conflict");
 	assert_string_equal(got_channel, "public");
 	assert_string_equal(record("a", "h"), hash);
 	assert_string_equal(record("a", "o"), GUSU);
@@ -69,7 +69,7 @@ static long long release(const char *max)
 static void an_event_with_a_date_ahead_waits_for_it(void **state)
 {
 	int64_t due = redis_ms() + 300;
-	struct sample s = { .uid = "a", .type = "penalty", .not_before = due };
+	struct sample s = {.uid = "a", .type = "penalty", .not_before = due};
 	redisReply *r;
 
 	(void)state;
@@ -96,7 +96,7 @@ static void an_event_with_a_date_ahead_waits_for_it(void **state)
 static void a_date_that_has_passed_does_not_hold_an_event_back(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a", .not_before = redis_ms() }, "new");
+	publish((struct sample){.uid = "a", .not_before = redis_ms()}, "new");
 }
 
 static void release_takes_no_more_at_once_than_it_is_told(void **state)
@@ -108,7 +108,7 @@ static void release_takes_no_more_at_once_than_it_is_told(void **state)
 		char uid[8];
 
 		snprintf(uid, sizeof uid, "u%d", i);
-		publish((struct sample){ .uid = uid, .not_before = due }, "scheduled");
+		publish((struct sample){.uid = uid, .not_before = due}, "scheduled");
 	}
 	wait_until(redis_ms() > due);
 	assert_int_equal(release("2"), 2);
@@ -120,7 +120,7 @@ static void release_takes_no_more_at_once_than_it_is_told(void **state)
 
 static void a_cancelled_event_is_never_sent(void **state)
 {
-	struct sample s = { .uid = "a", .not_before = redis_ms() + 200 };
+	struct sample s = {.uid = "a", .not_before = redis_ms() + 200};
 	int64_t due = s.not_before;
 
 	(void)state;
@@ -133,7 +133,7 @@ static void a_cancelled_event_is_never_sent(void **state)
 	wait_until(redis_ms() > due);
 	assert_int_equal(release("10"), 0);
 	assert_int_equal(entries_in_channels(), 0);
-	publish((struct sample){ .uid = "b" }, "new");
+	publish((struct sample){.uid = "b"}, "new");
 	assert_number(call("cancel", "b"), 0);
 	assert_true(command("PTTL", BASE "uid:a")->integer > 0);
 	assert_number(command("PTTL", BASE "uid:b"), -1);
@@ -164,8 +164,8 @@ static void put_str(struct raw *r, const char *s)
  * keys counts. */
 static struct raw with(const char *key, const char *value, size_t value_len)
 {
-	static const char *const pairs[][2] = { { "uid", "a" }, { "type", "award" }, { "org", GUSU } };
-	struct raw r = { .len = 0 };
+	static const char *const pairs[][2] = {{"uid", "a"}, {"type", "award"}, {"org", GUSU}};
+	struct raw r = {.len = 0};
 
 	put(&r, "\x84", 1);
 	for (size_t i = 0; i < 3; i++) {
@@ -182,24 +182,25 @@ static void refused(struct raw r, const char *why)
 	char error[96];
 
 	snprintf(error, sizeof error, "DIBAO_INVALID %s", why);
-	assert_error(call_bytes("dibao_publish", NULL, (struct bytes){ r.p, r.len }), error);
+	assert_error(call_bytes("dibao_publish", NULL, (struct bytes){r.p, r.len}), error);
 }
 
 #define WITH(key, value) with(key, value, sizeof(value) - 1)
 
 static void bytes_that_are_no_event_are_refused_by_the_field(void **state)
 {
-	struct raw r = { .len = 0 };
+	struct raw r = {.len = 0};
 
 	(void)state;
 	r = WITH("x", "\xc0");
-	publish_bytes((struct bytes){ r.p, r.len }, "new"); /* the rest differ from it by one thing */
+	publish_bytes((struct bytes){r.p, r.len}, "new"); /* the rest differ from it by one thing */
 	command("FLUSHALL");
-	refused((struct raw){ .len = 0 }, "not a msgpack map");
-	refused((struct raw){ .p = "\xc1", .len = 1 }, "not a msgpack map");
-	refused((struct raw){ .p = "\x93\x01\x02\x03", .len = 4 }, "uid");
-	refused((struct raw){ .p = "\xdf\xff\xff\xff\xff\xa1", .len = 6 }, "not a msgpack map");
-	refused((struct raw){ .p = "\x81\xa3uid\xdb\xff\xff\xff\xff", .len = 10 }, "not a msgpack map");
+	refused((struct raw){.len = 0}, "not a msgpack map");
+	refused((struct raw){.p = "\xc1", .len = 1}, "not a msgpack map");
+	refused((struct raw){.p = "\x93\x01\x02\x03", .len = 4}, "uid");
+	refused((struct raw){.p = "\xdf\xff\xff\xff\xff\xa1", .len = 6}, "not a msgpack map");
+	refused((struct raw){.p = "\x81\xa3uid\xdb\xff\xff\xff\xff", .len = 10},
+		"not a msgpack map");
 	memset(r.p, 0x91, 16384);
 	r.len = 16384;
 	refused(r, "not a msgpack map");
@@ -251,8 +252,8 @@ static void bytes_that_are_no_event_are_refused_by_the_field(void **state)
 
 static void an_event_with_binary_in_it_is_read_too(void **state)
 {
-	struct sample s = { .uid = "a", .type = "penalty",
-			    .trace = "000102030405060708090a0b0c0d0e0f" };
+	struct sample s = {
+		.uid = "a", .type = "penalty", .trace = "000102030405060708090a0b0c0d0e0f"};
 
 	(void)state;
 	s.not_before = redis_ms() + 3600000;
@@ -267,8 +268,8 @@ static void an_event_with_binary_in_it_is_read_too(void **state)
 static void a_retraction_tells_by_the_originals_type_and_organisation(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
-	publish((struct sample){ .uid = "r", .org = WUZHONG, .retracts = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
+	publish((struct sample){.uid = "r", .org = WUZHONG, .retracts = "a"}, "new");
 	assert_string_equal(got_channel, "public-now");
 	assert_int_equal(length_of("public-now"), 1);
 	assert_string_equal(newest("public-now", "w"), "award " GUSU " a");
@@ -278,15 +279,16 @@ static void a_retraction_tells_by_the_originals_type_and_organisation(void **sta
 	assert_string_equal(record("r", "w"), "");
 	assert_string_not_equal(command("ZSCORE", BASE "withdrawn", "a")->str, "");
 	assert_int_equal(entries_in_channels(), 2);
-	publish((struct sample){ .uid = "r", .org = WUZHONG, .retracts = "a" }, "repeat");
+	publish((struct sample){.uid = "r", .org = WUZHONG, .retracts = "a"}, "repeat");
 	assert_int_equal(entries_in_channels(), 2);
 }
 
 static void a_correction_to_another_organisation_is_one_entry_with_both(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a", .type = "penalty", .org = GUSU }, "new");
-	publish((struct sample){ .uid = "c", .type = "penalty", .org = WUZHONG, .corrects = "a" }, "new");
+	publish((struct sample){.uid = "a", .type = "penalty", .org = GUSU}, "new");
+	publish((struct sample){.uid = "c", .type = "penalty", .org = WUZHONG, .corrects = "a"},
+		"new");
 	assert_string_equal(got_channel, "private-now");
 	assert_string_equal(newest("private-now", "w"), "penalty " GUSU " a");
 	assert_string_equal(record("c", "o"), WUZHONG);
@@ -297,8 +299,8 @@ static void a_correction_to_another_organisation_is_one_entry_with_both(void **s
 static void a_correction_from_public_to_private_takes_back_in_public_and_tells_no_more(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
-	publish((struct sample){ .uid = "c", .is_private = true, .corrects = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
+	publish((struct sample){.uid = "c", .is_private = true, .corrects = "a"}, "new");
 	assert_string_equal(got_channel, "private-now");
 	assert_string_equal(newest("private-now", "w"), "");
 	assert_int_equal(length_of("private-now"), 1);
@@ -310,8 +312,8 @@ static void a_correction_from_public_to_private_takes_back_in_public_and_tells_n
 static void a_correction_from_private_to_public_takes_back_in_private(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a", .is_private = true }, "new");
-	publish((struct sample){ .uid = "c", .corrects = "a" }, "new");
+	publish((struct sample){.uid = "a", .is_private = true}, "new");
+	publish((struct sample){.uid = "c", .corrects = "a"}, "new");
 	assert_string_equal(got_channel, "public-now");
 	assert_string_equal(newest("public-now", "w"), "");
 	assert_string_equal(newest("private-now", "w"), "award " GUSU " a");
@@ -324,14 +326,15 @@ static void retracting_a_scheduled_event_cancels_it_and_is_heard_by_nobody(void 
 	int64_t due = redis_ms() + 200;
 
 	(void)state;
-	publish((struct sample){ .uid = "a", .type = "penalty", .not_before = due }, "scheduled");
-	publish((struct sample){ .uid = "r", .type = "penalty", .retracts = "a" }, "new");
+	publish((struct sample){.uid = "a", .type = "penalty", .not_before = due}, "scheduled");
+	publish((struct sample){.uid = "r", .type = "penalty", .retracts = "a"}, "new");
 	assert_string_equal(got_channel, "");
 	assert_string_equal(record("a", "s"), "cancelled");
 	assert_string_equal(record("a", "e"), "");
-	publish((struct sample){ .uid = "r", .type = "penalty", .retracts = "a" }, "repeat");
-	/* Nor is taking that back, in any channel: it would tell of a private event in a public one. */
-	publish((struct sample){ .uid = "rr", .type = "penalty", .retracts = "r" }, "new");
+	publish((struct sample){.uid = "r", .type = "penalty", .retracts = "a"}, "repeat");
+	/* Nor is taking that back, in any channel: it would tell of a private event in a public
+	 * one. */
+	publish((struct sample){.uid = "rr", .type = "penalty", .retracts = "r"}, "new");
 	assert_string_equal(got_channel, "");
 	wait_until(redis_ms() > due);
 	assert_int_equal(release("10"), 0);
@@ -345,8 +348,8 @@ static void correcting_a_scheduled_event_takes_its_place(void **state)
 	int64_t due = redis_ms() + 200;
 
 	(void)state;
-	publish((struct sample){ .uid = "a", .not_before = due }, "scheduled");
-	publish((struct sample){ .uid = "c", .corrects = "a" }, "new");
+	publish((struct sample){.uid = "a", .not_before = due}, "scheduled");
+	publish((struct sample){.uid = "c", .corrects = "a"}, "new");
 	assert_string_equal(got_channel, "public-now");
 	assert_string_equal(newest("public-now", "w"), "");
 	assert_string_equal(record("a", "s"), "cancelled");
@@ -361,8 +364,8 @@ static void a_correction_with_a_date_replaces_the_scheduled_original_at_once(voi
 
 	(void)state;
 	/* Of one date: in the order of their uids the original would go first. */
-	publish((struct sample){ .uid = "a", .not_before = due }, "scheduled");
-	publish((struct sample){ .uid = "c", .not_before = due, .corrects = "a" }, "scheduled");
+	publish((struct sample){.uid = "a", .not_before = due}, "scheduled");
+	publish((struct sample){.uid = "c", .not_before = due, .corrects = "a"}, "scheduled");
 	assert_string_equal(record("a", "s"), "cancelled");
 	wait_until(release("10") == 1);
 	assert_int_equal(entries_in_channels(), 1);
@@ -373,8 +376,8 @@ static void a_correction_with_a_date_replaces_the_scheduled_original_at_once(voi
 static void a_retraction_with_a_date_takes_back_in_its_time(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
-	publish((struct sample){ .uid = "r", .retracts = "a", .not_before = redis_ms() + 200 },
+	publish((struct sample){.uid = "a"}, "new");
+	publish((struct sample){.uid = "r", .retracts = "a", .not_before = redis_ms() + 200},
 		"scheduled");
 	assert_string_equal(record("a", "w"), "");
 	wait_until(release("10") == 1);
@@ -385,9 +388,9 @@ static void a_retraction_with_a_date_takes_back_in_its_time(void **state)
 static void an_event_of_another_person_cannot_be_taken_back(void **state)
 {
 	(void)state;
-	publish((struct sample){ .uid = "a", .badge = "A1" }, "new");
-	publish_fails((struct sample){ .uid = "r", .badge = "B2", .retracts = "a" }, "DIBAO_PERSON");
-	publish_fails((struct sample){ .uid = "r", .badge = "B2", .corrects = "a" }, "DIBAO_PERSON");
+	publish((struct sample){.uid = "a", .badge = "A1"}, "new");
+	publish_fails((struct sample){.uid = "r", .badge = "B2", .retracts = "a"}, "DIBAO_PERSON");
+	publish_fails((struct sample){.uid = "r", .badge = "B2", .corrects = "a"}, "DIBAO_PERSON");
 	assert_string_equal(record("a", "w"), "");
 	assert_number(command("EXISTS", BASE "uid:r"), 0);
 	assert_int_equal(entries_in_channels(), 1);
@@ -396,8 +399,8 @@ static void an_event_of_another_person_cannot_be_taken_back(void **state)
 static void an_unknown_event_cannot_be_taken_back(void **state)
 {
 	(void)state;
-	publish_fails((struct sample){ .uid = "r", .retracts = "none" }, "DIBAO_NOREF");
-	publish_fails((struct sample){ .uid = "r", .corrects = "none" }, "DIBAO_NOREF");
+	publish_fails((struct sample){.uid = "r", .retracts = "none"}, "DIBAO_NOREF");
+	publish_fails((struct sample){.uid = "r", .corrects = "none"}, "DIBAO_NOREF");
 	assert_number(command("EXISTS", BASE "uid:r"), 0);
 }
 
@@ -405,7 +408,7 @@ static void an_unknown_event_cannot_be_taken_back(void **state)
 
 static void a_quarantined_uid_may_come_again_with_other_bytes(void **state)
 {
-	struct bytes b = event_of((struct sample){ .uid = "a" });
+	struct bytes b = event_of((struct sample){.uid = "a"});
 
 	(void)state;
 	publish_bytes(b, "new");
@@ -418,11 +421,11 @@ static void a_quarantined_uid_may_come_again_with_other_bytes(void **state)
 	assert_string_equal(newest("quarantine", "reason"), "body.kind: missing");
 	assert_memory_equal(newest("quarantine", "e"), b.p, b.len);
 	assert_string_equal(record("a", "s"), "quarantined");
-	publish_fails((struct sample){ .uid = "r", .retracts = "a" }, "DIBAO_NOREF");
-	publish((struct sample){ .uid = "a", .org = WUZHONG }, "new");
+	publish_fails((struct sample){.uid = "r", .retracts = "a"}, "DIBAO_NOREF");
+	publish((struct sample){.uid = "a", .org = WUZHONG}, "new");
 	assert_string_equal(record("a", "o"), WUZHONG);
 	assert_number(command("PTTL", BASE "uid:a"), -1);
-	publish((struct sample){ .uid = "a" }, "conflict");
+	publish((struct sample){.uid = "a"}, "conflict");
 }
 
 static void quarantining_one_entry_leaves_the_record_of_another_alone(void **state)
@@ -430,11 +433,11 @@ static void quarantining_one_entry_leaves_the_record_of_another_alone(void **sta
 	char id[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
-	add_by_hand("private", event_of((struct sample){ .uid = "a" }), id);
+	publish((struct sample){.uid = "a"}, "new");
+	add_by_hand("private", event_of((struct sample){.uid = "a"}), id);
 	assert_number(call("quarantine", "private", id, "another audience"), 1);
 	assert_string_equal(record("a", "s"), "stored");
-	add_by_hand("private", (struct bytes){ (const uint8_t *)"junk", 4 }, id);
+	add_by_hand("private", (struct bytes){(const uint8_t *)"junk", 4}, id);
 	assert_number(call("quarantine", "private", id, "not msgpack"), 1);
 	assert_error(call("quarantine", "receipts", id, "x"), "DIBAO_INVALID");
 }
@@ -445,7 +448,7 @@ static void a_quarantined_entry_is_tried_again_or_dropped(void **state)
 	redisReply *r;
 
 	(void)state;
-	add_by_hand("private", event_of((struct sample){ .uid = "a" }), id);
+	add_by_hand("private", event_of((struct sample){.uid = "a"}), id);
 	assert_text(call("adopt", "private", id), "quarantined");
 	r = command("XRANGE", BASE "quarantine", "-", "+");
 	snprintf(again, sizeof again, "%s", r->element[0]->element[0]->str);
@@ -454,7 +457,7 @@ static void a_quarantined_entry_is_tried_again_or_dropped(void **state)
 	assert_text(call("retry", again), "gone");
 	assert_int_equal(length_of("quarantine"), 0);
 
-	add_by_hand("public", event_of((struct sample){ .uid = "a", .org = WUZHONG }), id);
+	add_by_hand("public", event_of((struct sample){.uid = "a", .org = WUZHONG}), id);
 	assert_text(call("adopt", "public", id), "quarantined");
 	r = command("XRANGE", BASE "quarantine", "-", "+");
 	snprintf(again, sizeof again, "%s", r->element[0]->element[0]->str);
@@ -472,17 +475,18 @@ static void an_entry_added_by_hand_is_registered_once_by_any_number_of_daemons(v
 	char id[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
-	add_by_hand("public-now", event_of((struct sample){ .uid = "c", .corrects = "a" }), id);
+	publish((struct sample){.uid = "a"}, "new");
+	add_by_hand("public-now", event_of((struct sample){.uid = "c", .corrects = "a"}), id);
 	assert_text(call("adopt", "public-now", id), "ok");
-	assert_text(command_on(other, "FCALL", "dibao_adopt", "1", BASE, "public-now", id, NULL), "ok");
+	assert_text(command_on(other, "FCALL", "dibao_adopt", "1", BASE, "public-now", id, NULL),
+		    "ok");
 	assert_text(call("adopt", "public-now", id), "ok");
 	assert_string_equal(record("c", "i"), id);
 	assert_string_equal(record("c", "s"), "stored");
 	assert_string_equal(record("a", "w"), "1");
 	assert_int_equal(length_of("public-now"), 2);
 	assert_string_equal(newest("public-now", "w"), "award " GUSU " a");
-	publish((struct sample){ .uid = "c", .corrects = "a" }, "repeat");
+	publish((struct sample){.uid = "c", .corrects = "a"}, "repeat");
 	redisFree(other);
 }
 
@@ -491,7 +495,7 @@ static void an_entry_of_a_function_needs_no_adoption(void **state)
 	char id[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
 	snprintf(id, sizeof id, "%s", got_id);
 	assert_text(call("adopt", "public", id), "ok");
 	assert_text(call("adopt", "public", "1-1"), "gone");
@@ -503,8 +507,8 @@ static void a_double_added_by_hand_is_removed(void **state)
 	char first[64], id[64];
 
 	(void)state;
-	add_by_hand("public", event_of((struct sample){ .uid = "a" }), first);
-	add_by_hand("public", event_of((struct sample){ .uid = "a" }), id);
+	add_by_hand("public", event_of((struct sample){.uid = "a"}), first);
+	add_by_hand("public", event_of((struct sample){.uid = "a"}), id);
 	assert_text(call("adopt", "public", first), "ok");
 	assert_text(call("adopt", "public", id), "repeat");
 	assert_text(call("adopt", "public", id), "gone");
@@ -520,16 +524,18 @@ static void what_is_wrong_with_an_entry_added_by_hand_ends_in_the_quarantine(voi
 		struct sample s;
 		const char *reason;
 	} rows[] = {
-		{ "public", { .uid = "known", .org = WUZHONG }, "uid was published before" },
-		{ "public", { .uid = "1", .type = "penalty" }, "stands in the channel of another" },
-		{ "public-now", { .uid = "2", .is_private = true }, "stands in the channel of another" },
-		{ "private", { .uid = "3" }, "stands in the channel of another" },
-		{ "public", { .uid = "4", .retracts = "none" }, "DIBAO_NOREF" },
-		{ "public", { .uid = "5", .retracts = "known", .badge = "B2" }, "DIBAO_PERSON" },
+		{"public", {.uid = "known", .org = WUZHONG}, "uid was published before"},
+		{"public", {.uid = "1", .type = "penalty"}, "stands in the channel of another"},
+		{"public-now",
+		 {.uid = "2", .is_private = true},
+		 "stands in the channel of another"},
+		{"private", {.uid = "3"}, "stands in the channel of another"},
+		{"public", {.uid = "4", .retracts = "none"}, "DIBAO_NOREF"},
+		{"public", {.uid = "5", .retracts = "known", .badge = "B2"}, "DIBAO_PERSON"},
 	};
 
 	(void)state;
-	publish((struct sample){ .uid = "known" }, "new");
+	publish((struct sample){.uid = "known"}, "new");
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		add_by_hand(rows[i].channel, event_of(rows[i].s), id);
 		assert_text(call("adopt", rows[i].channel, id), "quarantined");
@@ -539,7 +545,7 @@ static void what_is_wrong_with_an_entry_added_by_hand_ends_in_the_quarantine(voi
 			fail_msg("row %zu: %s", i, uid);
 		assert_string_equal(newest("quarantine", "id"), id);
 	}
-	add_by_hand("public", (struct bytes){ (const uint8_t *)"\xc1", 1 }, id);
+	add_by_hand("public", (struct bytes){(const uint8_t *)"\xc1", 1}, id);
 	assert_text(call("adopt", "public", id), "quarantined");
 	assert_int_equal(entries_in_channels(), 1);
 	assert_string_equal(record("known", "w"), "");
@@ -548,7 +554,7 @@ static void what_is_wrong_with_an_entry_added_by_hand_ends_in_the_quarantine(voi
 static void an_entry_added_by_hand_with_a_date_ahead_moves_to_the_schedule(void **state)
 {
 	char id[64];
-	struct sample s = { .uid = "a", .not_before = redis_ms() + 200 };
+	struct sample s = {.uid = "a", .not_before = redis_ms() + 200};
 
 	(void)state;
 	add_by_hand("public", event_of(s), id);
@@ -566,8 +572,8 @@ static void a_retraction_by_hand_of_a_scheduled_event_is_heard_by_nobody(void **
 	char id[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a", .not_before = redis_ms() + 3600000 }, "scheduled");
-	add_by_hand("public-now", event_of((struct sample){ .uid = "r", .retracts = "a" }), id);
+	publish((struct sample){.uid = "a", .not_before = redis_ms() + 3600000}, "scheduled");
+	add_by_hand("public-now", event_of((struct sample){.uid = "r", .retracts = "a"}), id);
 	assert_text(call("adopt", "public-now", id), "gone");
 	assert_string_equal(record("a", "s"), "cancelled");
 	assert_string_equal(record("r", "s"), "stored");
@@ -579,9 +585,9 @@ static void a_quarantined_uid_may_come_again_by_hand(void **state)
 	char id[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
 	call("quarantine", "public", got_id, "x");
-	add_by_hand("public", event_of((struct sample){ .uid = "a" }), id);
+	add_by_hand("public", event_of((struct sample){.uid = "a"}), id);
 	assert_text(call("adopt", "public", id), "ok");
 	assert_string_equal(record("a", "s"), "stored");
 	assert_string_equal(record("a", "i"), id);
@@ -616,14 +622,14 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 	/* The rights that dibao-queue(7) gives. */
 	command("ACL", "SETUSER", "hr", "reset", "on", ">secret", "~" BASE, "%RW~" BASE "uid:*",
 		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%RW~" BASE "shown:*",
-		"%W~" BASE "p*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del", "+pexpire",
-		"+sadd", "+srem", "+zadd", "+zrem", "+xadd");
+		"%W~" BASE "p*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del",
+		"+pexpire", "+sadd", "+srem", "+zadd", "+zrem", "+xadd");
 	assert_int_equal(command_on(c, "AUTH", "hr", "secret", NULL)->type, REDIS_REPLY_STATUS);
 	for (int i = 0; i < 4; i++) {
 		char uid[8], key[QUEUE_KEY_MAX];
-		struct sample s = { .type = i % 2 ? "penalty" : NULL, .uid = uid };
-		const char *argv[] = { "FCALL", "dibao_publish", "1", BASE, NULL };
-		size_t lens[] = { 5, 13, 1, sizeof BASE - 1, 0 };
+		struct sample s = {.type = i % 2 ? "penalty" : NULL, .uid = uid};
+		const char *argv[] = {"FCALL", "dibao_publish", "1", BASE, NULL};
+		size_t lens[] = {5, 13, 1, sizeof BASE - 1, 0};
 		struct bytes b;
 
 		snprintf(uid, sizeof uid, "u%d", i);
@@ -633,8 +639,8 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 		lens[4] = b.len;
 		assert_text(call_argv(c, 5, argv, lens)->element[0], i < 2 ? "scheduled" : "new");
 		snprintf(uid, sizeof uid, "r%d", i);
-		s = (struct sample){ .type = s.type, .uid = uid };
-		s.retracts = (char[8]){ 'u', (char)('0' + i), 0 };
+		s = (struct sample){.type = s.type, .uid = uid};
+		s.retracts = (char[8]){'u', (char)('0' + i), 0};
 		b = event_of(s);
 		argv[4] = (const char *)b.p;
 		lens[4] = b.len;
@@ -694,9 +700,12 @@ static void functions_are_loaded_once_and_for_all_and_their_version_is_checked(v
 
 static int try_connect(const char *address, const char *user, const char *password)
 {
-	struct dibao_redis_options opt = { .address = address, .user = user, .password = password,
-					   .bureau = BUREAU, .timeout_ms = 1000 };
-	struct dibao_error err = { 0 };
+	struct dibao_redis_options opt = {.address = address,
+					  .user = user,
+					  .password = password,
+					  .bureau = BUREAU,
+					  .timeout_ms = 1000};
+	struct dibao_error err = {0};
 	redisContext *c = NULL;
 	int r = queue_connect(&c, &opt, &err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue's functions for the daemon: leases, cursors, receipts, the tail, retention, rollback. */
+/* The queue's functions for the daemon: leases, cursors, receipts, the tail, retention, rollback.
+ */
 #include "queue_fixture.h"
 
 #define TTL "60000"
@@ -71,8 +72,8 @@ static void renewing_answers_for_each_name(void **state)
 	call("durable", "set", "sms", "1000");
 	call("lease", "board", "aa", TTL, "d");
 	call("lease", "sms", "cc", TTL, "d");
-	r = call("renew", TTL, "sms", "cc", "1", "1", "none", "aa", "1", "1", "board", "aa", "2", "1",
-		 "board", "aa", "1", "2", "board", "bb", "1", "1", "board", "aa", "1", "1");
+	r = call("renew", TTL, "sms", "cc", "1", "1", "none", "aa", "1", "1", "board", "aa", "2",
+		 "1", "board", "aa", "1", "2", "board", "bb", "1", "1", "board", "aa", "1", "1");
 	assert_array(r, 6);
 	for (size_t i = 0; i < 6; i++)
 		assert_number(r->element[i], i == 0 || i == 5);
@@ -105,13 +106,15 @@ static void a_token_never_comes_again_though_a_name_is_forgotten(void **state)
 {
 	(void)state;
 	assert_true(leased(call("lease", "board", "aa", TTL, "d"), 1, 1));
-	assert_number(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0")->element[0],
+		      1);
 	assert_number(call("durable", "forget", "board"), 1);
 	assert_string_equal(field_of("cursors", "board"), "");
 	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 0);
 	assert_number(call("durable", "set", "board", "1000"), 1);
 	assert_true(leased(call("lease", "board", "bb", TTL, "d"), 1, 2));
-	assert_number(call("cursors", "board", "1", "1", "9-0", "0-0", "0-0", "0-0")->element[0], 0);
+	assert_number(call("cursors", "board", "1", "1", "9-0", "0-0", "0-0", "0-0")->element[0],
+		      0);
 	assert_string_equal(field_of("cursors", "board"), "");
 }
 
@@ -131,18 +134,25 @@ static void a_cursor_never_goes_back(void **state)
 {
 	(void)state;
 	call("lease", "board", "aa", TTL, "d");
-	assert_number(call("cursors", "board", "1", "1", "9-5", "0-0", "7-0", "0-0")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", "9-5", "0-0", "7-0", "0-0")->element[0],
+		      1);
 	assert_string_equal(field_of("cursors", "board"), "1 9-5 0-0 7-0 0-0");
-	assert_number(call("cursors", "board", "1", "1", "10-1", "3-0", "6-9", "0-0")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", "10-1", "3-0", "6-9", "0-0")->element[0],
+		      1);
 	assert_string_equal(field_of("cursors", "board"), "1 10-1 3-0 7-0 0-0");
-	assert_number(call("cursors", "board", "1", "1", "10-10", "0-0", "0-0", "0-0")->element[0], 1);
-	assert_number(call("cursors", "board", "1", "1", "10-9", "0-0", "0-0", "0-0")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", "10-10", "0-0", "0-0", "0-0")->element[0],
+		      1);
+	assert_number(call("cursors", "board", "1", "1", "10-9", "0-0", "0-0", "0-0")->element[0],
+		      1);
 	assert_string_equal(field_of("cursors", "board"), "1 10-10 3-0 7-0 0-0");
 	/* ids that a double would round to each other */
 	call("cursors", "board", "1", "1", "9007199254740992-7", "0-0", "0-0", "0-0");
-	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551614", "0-0", "0-0", "0-0");
-	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551615", "0-0", "0-0", "0-0");
-	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551613", "0-0", "0-0", "0-0");
+	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551614", "0-0", "0-0",
+	     "0-0");
+	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551615", "0-0", "0-0",
+	     "0-0");
+	call("cursors", "board", "1", "1", "9007199254740993-18446744073709551613", "0-0", "0-0",
+	     "0-0");
 	call("cursors", "board", "1", "1", "9007199254740992-0", "0-0", "0-0", "0-0");
 	assert_string_equal(field_of("cursors", "board"),
 			    "1 9007199254740993-18446744073709551615 3-0 7-0 0-0");
@@ -158,7 +168,8 @@ static void a_stale_token_moves_no_cursor(void **state)
 	call("lease", "board", "aa", "1", "d");
 	/* over, but nobody took it: who had it last may finish */
 	wait_until(atoll(field_of("lease:board", "until")) < redis_ms());
-	assert_number(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0")->element[0], 1);
+	assert_number(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0")->element[0],
+		      1);
 	wait_until(leased(call("lease", "board", "bb", TTL, "d"), 1, 2));
 	r = call("cursors", "board", "1", "1", "8-0", "0-0", "0-0", "0-0", "board", "1", "2", "6-0",
 		 "0-0", "0-0", "0-0", "none", "1", "1", "6-0", "0-0", "0-0", "0-0");
@@ -174,8 +185,8 @@ static void cursors_with_a_fault_write_nothing(void **state)
 {
 	(void)state;
 	call("lease", "board", "aa", TTL, "d");
-	assert_error(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0", "board", "1", "1",
-			  "x", "0-0", "0-0", "0-0"),
+	assert_error(call("cursors", "board", "1", "1", "5-0", "0-0", "0-0", "0-0", "board", "1",
+			  "1", "x", "0-0", "0-0", "0-0"),
 		     "DIBAO_INVALID");
 	assert_error(call("cursors", "board", "1", "1", "5-0"), "DIBAO_INVALID");
 	assert_string_equal(field_of("cursors", "board"), "");
@@ -187,8 +198,9 @@ static void a_receipt_is_kept_unless_its_token_is_stale(void **state)
 {
 	(void)state;
 	call("lease", "board", "aa", TTL, "d");
-	assert_int_equal(call("receipt", "board", "aa", "1", "1", "uid-1", "shown", "17", "ok")->type,
-			 REDIS_REPLY_STRING);
+	assert_int_equal(
+		call("receipt", "board", "aa", "1", "1", "uid-1", "shown", "17", "ok")->type,
+		REDIS_REPLY_STRING);
 	assert_string_equal(newest("receipts", "name"), "board");
 	assert_string_equal(newest("receipts", "instance"), "aa");
 	assert_string_equal(newest("receipts", "key"), "uid-1");
@@ -196,9 +208,12 @@ static void a_receipt_is_kept_unless_its_token_is_stale(void **state)
 	assert_string_equal(newest("receipts", "at"), "17");
 	assert_string_equal(newest("receipts", "detail"), "ok");
 	assert_string_equal(newest("receipts", "token"), "1:1");
-	assert_error(call("receipt", "board", "bb", "1", "1", "u", "shown", "17", ""), "DIBAO_STALE");
-	assert_error(call("receipt", "board", "aa", "1", "2", "u", "shown", "17", ""), "DIBAO_STALE");
-	assert_error(call("receipt", "none", "aa", "1", "1", "u", "shown", "17", ""), "DIBAO_STALE");
+	assert_error(call("receipt", "board", "bb", "1", "1", "u", "shown", "17", ""),
+		     "DIBAO_STALE");
+	assert_error(call("receipt", "board", "aa", "1", "2", "u", "shown", "17", ""),
+		     "DIBAO_STALE");
+	assert_error(call("receipt", "none", "aa", "1", "1", "u", "shown", "17", ""),
+		     "DIBAO_STALE");
 	assert_int_equal(length_of("receipts"), 1);
 	/* a session without a durable name has no fence */
 	assert_int_equal(call("receipt", "", "cc", "0", "0", "u", "failed", "18", "")->type,
@@ -230,10 +245,10 @@ static void trimming_removes_what_is_older_and_the_records_of_it(void **state)
 		char uid[8];
 
 		snprintf(uid, sizeof uid, "u%d", i);
-		publish((struct sample){ .uid = uid }, "new");
+		publish((struct sample){.uid = uid}, "new");
 		memcpy(ids[i], got_id, sizeof got_id);
 	}
-	publish((struct sample){ .uid = "r", .retracts = "u1" }, "new");
+	publish((struct sample){.uid = "r", .retracts = "u1"}, "new");
 	r = call("trim", "public", ids[4], "3");
 	assert_number(r->element[0], 3);
 	assert_number(r->element[1], 1);
@@ -247,8 +262,8 @@ static void trimming_removes_what_is_older_and_the_records_of_it(void **state)
 	assert_number(r->element[0], 0);
 	assert_string_equal(field_of("trimmed", "public"), ids[3]);
 	assert_int_equal(length_of("public"), 1);
-	publish((struct sample){ .uid = "u4" }, "repeat");
-	publish((struct sample){ .uid = "u0" }, "new");
+	publish((struct sample){.uid = "u4"}, "repeat");
+	publish((struct sample){.uid = "u0"}, "new");
 	assert_error(call("trim", "receipts", "1-0", "3"), "DIBAO_INVALID");
 	assert_array(call("trim", "private", "1-0", "3"), 2);
 }
@@ -256,14 +271,14 @@ static void trimming_removes_what_is_older_and_the_records_of_it(void **state)
 static void trimming_leaves_the_record_of_an_entry_elsewhere(void **state)
 {
 	char id[64];
-	struct bytes b = event_of((struct sample){ .uid = "a" });
+	struct bytes b = event_of((struct sample){.uid = "a"});
 
 	(void)state;
 	publish_bytes(b, "new");
 	snprintf(id, sizeof id, "%s", got_id);
 	{ /* one of the same id, with the same uid, in another channel */
-		const char *argv[] = { "XADD", BASE "private", id, "e", (const char *)b.p };
-		size_t lens[] = { 4, strlen(BASE "private"), strlen(id), 1, b.len };
+		const char *argv[] = {"XADD", BASE "private", id, "e", (const char *)b.p};
+		size_t lens[] = {4, strlen(BASE "private"), strlen(id), 1, b.len};
 
 		call_argv(redis, 5, argv, lens);
 	}
@@ -272,10 +287,10 @@ static void trimming_leaves_the_record_of_an_entry_elsewhere(void **state)
 	call("reappend", "public", id);
 	assert_string_not_equal(record("a", "i"), id);
 	/* a double in the same channel that no daemon has removed yet */
-	add_by_hand("public", event_of((struct sample){ .uid = "b" }), id);
-	publish((struct sample){ .uid = "b" }, "new");
+	add_by_hand("public", event_of((struct sample){.uid = "b"}), id);
+	publish((struct sample){.uid = "b"}, "new");
 	assert_true(call("trim", "public", got_id, "10")->element[0]->integer > 0);
-	publish((struct sample){ .uid = "b" }, "repeat");
+	publish((struct sample){.uid = "b"}, "repeat");
 }
 
 static void trimming_survives_hostile_entries(void **state)
@@ -318,7 +333,7 @@ static void heal(const char *channel, struct bytes b, int made, char ret[64])
 
 static void what_redis_lost_is_published_again_once(void **state)
 {
-	struct bytes b = event_of((struct sample){ .uid = "a" });
+	struct bytes b = event_of((struct sample){.uid = "a"});
 	char id[64], again[64];
 
 	(void)state;
@@ -326,7 +341,7 @@ static void what_redis_lost_is_published_again_once(void **state)
 	heal("public", b, 0, id);
 	assert_string_equal(id, got_id);
 	/* the entry alone is lost */
-	publish((struct sample){ .uid = "r", .retracts = "a" }, "new");
+	publish((struct sample){.uid = "r", .retracts = "a"}, "new");
 	command("XDEL", BASE "public", id);
 	heal("public", b, 1, again);
 	assert_string_not_equal(again, id);
@@ -347,7 +362,7 @@ static void what_redis_lost_is_published_again_once(void **state)
 static void an_event_that_redis_thinks_is_still_to_come_is_healed_once(void **state)
 {
 	int64_t due = redis_ms() + 200;
-	struct bytes b = event_of((struct sample){ .uid = "a", .not_before = due });
+	struct bytes b = event_of((struct sample){.uid = "a", .not_before = due});
 	char id[64];
 
 	(void)state;
@@ -362,8 +377,8 @@ static void an_event_that_redis_thinks_is_still_to_come_is_healed_once(void **st
 
 static void a_lost_withdrawal_is_healed_with_its_cause(void **state)
 {
-	struct bytes a = event_of((struct sample){ .uid = "a" });
-	struct bytes c = event_of((struct sample){ .uid = "c", .is_private = true, .corrects = "a" });
+	struct bytes a = event_of((struct sample){.uid = "a"});
+	struct bytes c = event_of((struct sample){.uid = "c", .is_private = true, .corrects = "a"});
 	char id[64];
 
 	(void)state;
@@ -384,8 +399,8 @@ static void an_entry_appended_again_keeps_its_fields_and_its_record_follows(void
 	char id[64], again[64];
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
-	publish((struct sample){ .uid = "r", .retracts = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
+	publish((struct sample){.uid = "r", .retracts = "a"}, "new");
 	snprintf(id, sizeof id, "%s", got_id);
 	snprintf(again, sizeof again, "%s", call("reappend", "public-now", id)->str);
 	assert_string_not_equal(again, id);
@@ -394,7 +409,7 @@ static void an_entry_appended_again_keeps_its_fields_and_its_record_follows(void
 	assert_string_equal(newest("public-now", "f"), "1");
 	assert_int_equal(length_of("public-now"), 1);
 	assert_text(call("reappend", "public-now", id), "");
-	add_by_hand("public", event_of((struct sample){ .uid = "h" }), id);
+	add_by_hand("public", event_of((struct sample){.uid = "h"}), id);
 	snprintf(again, sizeof again, "%s", call("reappend", "public", id)->str);
 	assert_string_equal(newest("public", "f"), "");
 	assert_text(call("adopt", "public", again), "ok");
@@ -442,9 +457,9 @@ static void the_last_id_is_raised_and_never_lowered(void **state)
 	assert_number(call("raise", "public", "99999999999999-6"), 0);
 	assert_number(call("raise", "public", "100000000000000-1"), 1);
 	assert_string_equal(last_id("public", "last-generated-id"), "100000000000000-1");
-	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
 	assert_string_equal(got_id, "100000000000000-2");
-	publish((struct sample){ .uid = "b", .type = "penalty" }, "new");
+	publish((struct sample){.uid = "b", .type = "penalty"}, "new");
 	assert_number(call("raise", "private", "99999999999999-0"), 1);
 	assert_int_equal(length_of("private"), 1);
 	assert_error(call("raise", "private", "-"), "DIBAO_INVALID");
@@ -460,7 +475,7 @@ static void the_last_n_begin_after_the_id_before_them(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		publish((struct sample){ .uid = (char[2]){ (char)('a' + i), 0 } }, "new");
+		publish((struct sample){.uid = (char[2]){(char)('a' + i), 0}}, "new");
 		memcpy(ids[i], got_id, sizeof got_id);
 	}
 	r = call("last", "2");
@@ -483,10 +498,10 @@ static void with_memory_at_its_end_what_frees_it_still_runs(void **state)
 	struct bytes b;
 
 	(void)state;
-	publish((struct sample){ .uid = "a" }, "new");
+	publish((struct sample){.uid = "a"}, "new");
 	snprintf(id, sizeof id, "%s", got_id);
 	command("CONFIG", "SET", "maxmemory", "1");
-	b = event_of((struct sample){ .uid = "b" });
+	b = event_of((struct sample){.uid = "b"});
 	assert_error(call_bytes("dibao_publish", NULL, b), "OOM");
 	assert_true(leased(call("lease", "board", "aa", TTL, "d"), 1, 1));
 	assert_number(call("renew", TTL, "board", "aa", "1", "1")->element[0], 1);

@@ -552,21 +552,23 @@ static void a_range_gives_what_the_tail_gave_in_parts(void **state)
 	upto = f->seen[89].id;
 	after = f->seen[9].id;
 	assert_int_equal(
-		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, after, upto, 50, NULL, on_range, f), 0);
+		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, after, upto, 50, NULL, on_range, f),
+		0);
 	wait_until(f, f->n_ranges == 1);
 	assert_int_equal(f->range_err, 0);
 	assert_int_equal(f->range_n, 50);
 	assert_int_equal(entry_id_cmp(f->range_first, f->seen[10].id), 0);
 	assert_int_equal(entry_id_cmp(f->range_end, f->seen[59].id), 0);
-	assert_int_equal(
-		reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, f->range_end, upto, 50, NULL, on_range, f),
-		0);
+	assert_int_equal(reader_range(f->reader, DIBAO_CHANNEL_PUBLIC, f->range_end, upto, 50, NULL,
+				      on_range, f),
+			 0);
 	wait_until(f, f->n_ranges == 2);
 	assert_int_equal(f->range_n, 80);
 	assert_int_equal(entry_id_cmp(f->range_end, upto), 0);
 	/* An empty range is covered up to its end. */
 	assert_int_equal(
-		reader_range(f->reader, DIBAO_CHANNEL_PRIVATE, after, upto, 50, NULL, on_range, f), 0);
+		reader_range(f->reader, DIBAO_CHANNEL_PRIVATE, after, upto, 50, NULL, on_range, f),
+		0);
 	wait_until(f, f->n_ranges == 3);
 	assert_int_equal(entry_id_cmp(f->range_end, upto), 0);
 }

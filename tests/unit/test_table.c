@@ -35,7 +35,8 @@ static const char *rows_of(const char *bytes, size_t n, char separator)
 	out[0] = '\0';
 	assert_int_equal(table_new(&t, f, separator, 1), 0);
 	while ((r = table_next(t, &row)) != 0) {
-		k += (size_t)snprintf(out + k, sizeof out - k, "%u%s", row->line, r < 0 ? "!" : ":");
+		k += (size_t)snprintf(out + k, sizeof out - k, "%u%s", row->line,
+				      r < 0 ? "!" : ":");
 		for (unsigned i = 0; i < row->n; i++)
 			k += (size_t)snprintf(out + k, sizeof out - k, "%s%s", i ? "|" : "",
 					      row->cells[i].p);
@@ -151,7 +152,7 @@ static int read_as(const char *bytes, size_t n, const char *encoding, const char
 	return 0;
 }
 
-#define READ(bytes, encoding) \
+#define READ(bytes, encoding)                                                                      \
 	read_as(bytes, sizeof(bytes) - 1, encoding, &said, text, sizeof text, &fault)
 
 static void encodings_are_found_and_said(void **state)
@@ -192,8 +193,9 @@ static void what_is_no_text_is_refused_with_its_line(void **state)
 	assert_int_equal(READ("a", "latin-9"), -EINVAL);
 	assert_int_equal(READ("\xed\xa0\x80", "utf-8"), -EILSEQ);
 	assert_int_equal(READ("\xe5\xa7", "utf-8"), -EILSEQ);
-	assert_int_equal(textfile_open(&(struct textfile){ 0 }, "/nonexistent", NULL, &fault), -ENOENT);
-	assert_int_equal(textfile_open(&(struct textfile){ 0 }, "/tmp", NULL, &fault), -EISDIR);
+	assert_int_equal(textfile_open(&(struct textfile){0}, "/nonexistent", NULL, &fault),
+			 -ENOENT);
+	assert_int_equal(textfile_open(&(struct textfile){0}, "/tmp", NULL, &fault), -EISDIR);
 }
 
 static void a_character_over_the_edge_of_a_piece_is_whole(void **state)
