@@ -11,7 +11,7 @@ static int compare(const char *a, size_t a_len, const char *b, size_t b_len)
 	return c ? c : (a_len > b_len) - (a_len < b_len);
 }
 
-static int add_type(struct filter *f, struct dibao_str t)
+int filter_add_type(struct filter *f, struct dibao_str t)
 {
 	unsigned i = 0;
 
@@ -29,7 +29,7 @@ static int add_type(struct filter *f, struct dibao_str t)
 }
 
 /* Sorted order puts a prefix right before all that it covers. */
-static int add_org(struct filter *f, struct dibao_str o)
+int filter_add_org(struct filter *f, struct dibao_str o)
 {
 	unsigned i = 0, n;
 
@@ -59,12 +59,12 @@ int filter_init(struct filter *f, const struct wire_hello *hello, const char **r
 	memset(f, 0, sizeof *f);
 	f->public_view = hello->public_view;
 	for (unsigned i = 0; i < hello->n_types; i++)
-		if (add_type(f, hello->types[i]) < 0) {
+		if (filter_add_type(f, hello->types[i]) < 0) {
 			*ret_why = "types: expected names of 1 to 32 bytes";
 			return -EINVAL;
 		}
 	for (unsigned i = 0; i < hello->n_orgs; i++)
-		if (add_org(f, hello->orgs[i]) < 0) {
+		if (filter_add_org(f, hello->orgs[i]) < 0) {
 			*ret_why = "orgs: expected codes or prefixes of 1 to 12 digits";
 			return -EINVAL;
 		}
@@ -73,7 +73,8 @@ int filter_init(struct filter *f, const struct wire_hello *hello, const char **r
 
 bool filter_equal(const struct filter *a, const struct filter *b)
 {
-	if (a->public_view != b->public_view || a->n_types != b->n_types || a->n_orgs != b->n_orgs)
+	if (a->public_view != b->public_view || a->mask_names != b->mask_names ||
+	    a->n_types != b->n_types || a->n_orgs != b->n_orgs)
 		return false;
 	for (unsigned i = 0; i < a->n_types; i++)
 		if (compare(a->types[i].name, a->types[i].len, b->types[i].name, b->types[i].len))

@@ -13,6 +13,7 @@ enum { FILTER_TYPE_MAX = 32 };
 
 struct filter {
 	bool public_view;
+	bool mask_names;  /* 张* in the public view */
 	unsigned n_types; /* 0: all, unknown types included */
 	unsigned n_orgs;  /* 0: all */
 	struct {
@@ -25,6 +26,10 @@ struct filter {
 	} orgs[WIRE_ORGS_MAX];
 };
 
+/* Keep the canonical form. At most WIRE_TYPES_MAX, WIRE_ORGS_MAX: the caller's to see to.
+ * -EINVAL: not 1 to 32 bytes, not 1 to 12 digits. */
+int filter_add_type(struct filter *f, struct dibao_str t);
+int filter_add_org(struct filter *f, struct dibao_str o);
 /* From what a HELLO asks. -EINVAL: a type is empty or over 32 bytes, an organisation is not 1..12
  * digits; *ret_why (static) says which. */
 int filter_init(struct filter *f, const struct wire_hello *hello, const char **ret_why);

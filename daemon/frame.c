@@ -54,7 +54,8 @@ static uint8_t *add_withdrawn(uint8_t *p, const uint8_t *end, const struct frame
 }
 
 static uint8_t *add_view(uint8_t *p, const uint8_t *end, const struct frame_context *ctx,
-			 const struct segment *s, const struct record *r, uint32_t *count)
+			 const struct lane *lane, const struct segment *s, const struct record *r,
+			 uint32_t *count)
 {
 	uint8_t buf[DIBAO_EVENT_MAX_BYTES];
 	struct dibao_event ev;
@@ -65,7 +66,7 @@ static uint8_t *add_view(uint8_t *p, const uint8_t *end, const struct frame_cont
 	if (dibao_event_parse(&ev, record_bytes(s, r), r->len, NULL) < 0 ||
 	    hidden_has(ctx->hidden, ev.badge, unix_ms()))
 		return p;
-	n = dibao_view_encode(&ev, ctx->view_key, false, buf, sizeof buf);
+	n = dibao_view_encode(&ev, ctx->view_key, lane->filter.mask_names, buf, sizeof buf);
 	if (n < 0)
 		return p; /* not for the public: the encoder has the last word */
 	p = add_item(p, end, DIBAO_ITEM_VIEW, 0, buf, (size_t)n);
@@ -88,7 +89,7 @@ static uint8_t *add_record(uint8_t *p, const uint8_t *end, const struct frame_co
 		n++;
 	}
 	if ((wants & LANE_EVENT) && lane->filter.public_view) {
-		p = add_view(p, end, ctx, s, r, &n);
+		p = add_view(p, end, ctx, lane, s, r, &n);
 	} else if (wants & LANE_EVENT) {
 		bool gone = withdrawn_has(ctx->withdrawn, r->uid_hash);
 
