@@ -47,7 +47,7 @@ SEED_SRC := $(filter-out seeds/main.c,$(wildcard seeds/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
-E2E_SRC := $(wildcard tests/e2e/*.c)
+E2E_SRC := $(filter-out tests/e2e/shim.c,$(wildcard tests/e2e/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(BUILD)/obj/lib/queue_lua.o
 PROGRAMS := $(if $(wildcard daemon/main.c),$(BUILD)/bin/dibaod) $(if $(wildcard clients/ctl/main.c),$(BUILD)/bin/dibaoctl) \
@@ -56,6 +56,7 @@ UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/replay_%,$(FUZZ_SRC))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(E2E_SRC))
+E2E_SHIM := $(BUILD)/tests/shim.so
 
 .PHONY: all
 all: $(PROGRAMS) $(BUILD)/lib/libdibao.a $(BUILD)/lib/libdibao.so ## build programs and library
@@ -117,9 +118,14 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/lib/libdaemon.a $(BUILD)
 	$(call link)
 $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/lib/libdibao.a
 	$(call link)
+# Goes into other programs, so without a sanitizer of its own.
+$(E2E_SHIM): tests/e2e/shim.c
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LD      $@")
+	$(Q)$(CC) -std=gnu17 -O2 -Wall -Wextra -D_GNU_SOURCE -fPIC -shared -o $@ $<
 
 .PHONY: test unit e2e
-unit-programs: $(UNITS) $(FUZZ) $(E2E_TOOLS)
+unit-programs: $(UNITS) $(FUZZ) $(E2E_TOOLS) $(E2E_SHIM)
 unit: all unit-programs ## unit tests and replay of the fuzz corpora
 	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove -e 'timeout 120' $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t)
 e2e: all unit-programs ## end-to-end tests: real Redis, real processes

@@ -68,7 +68,7 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 		.flags = flags,
 		.channel = (uint8_t)c,
 		.count = frame->count,
-		.clock_ms = (uint64_t)unix_ms(),
+		.clock_ms = (uint64_t)queue_clock_ms(f->opt.clock),
 	};
 	int r;
 

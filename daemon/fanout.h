@@ -29,6 +29,7 @@ struct fanout_options {
 	struct router *router; /* borrowed, as all of these */
 	struct history *history;
 	struct lanes *lanes;
+	const struct queue_clock *clock;
 	struct frame_context encode;
 	size_t budget_bytes;
 	unsigned catchup_percent;

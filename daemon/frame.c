@@ -64,7 +64,7 @@ static uint8_t *add_view(uint8_t *p, const uint8_t *end, const struct frame_cont
 	if (withdrawn_has(ctx->withdrawn, r->uid_hash))
 		return p;
 	if (dibao_event_parse(&ev, record_bytes(s, r), r->len, NULL) < 0 ||
-	    hidden_has(ctx->hidden, ev.badge, unix_ms()))
+	    hidden_has(ctx->hidden, ev.badge, queue_clock_ms(ctx->clock)))
 		return p;
 	n = dibao_view_encode(&ev, ctx->view_key, lane->filter.mask_names, buf, sizeof buf);
 	if (n < 0)

@@ -7,6 +7,7 @@
 #ifndef DAEMON_FRAME_H
 #define DAEMON_FRAME_H
 
+#include "clock.h"
 #include "hidden.h"
 #include "history.h"
 #include "lane.h"
@@ -25,6 +26,7 @@ struct frame_context {
 	const struct withdrawn *withdrawn;
 	const struct hidden *hidden;
 	const uint8_t *view_key; /* DIBAO_VIEW_KEY_BYTES; for pids */
+	const struct queue_clock *clock;
 };
 
 /*

@@ -21,7 +21,6 @@
 
 enum {
 	TURN_MS = 1000,
-	CLOCK_TURNS = 10,
 	TRIM_TURNS = 60,
 	RELEASE_STEP = 500,
 	TRIM_STEP = 1000,
@@ -41,6 +40,7 @@ struct housekeeping {
 	sd_event *event;
 	struct redis_link *link;
 	const struct config *config;
+	struct queue_clock *clock;
 	char base[QUEUE_KEY_MAX], durable_key[QUEUE_KEY_MAX], cursors_key[QUEUE_KEY_MAX];
 	char stream_keys[DIBAO_CHANNEL_COUNT][QUEUE_KEY_MAX];
 	sd_event_source *timer;
@@ -251,6 +251,7 @@ static void on_time(struct redis_link *l, const redisReply *reply, void *userdat
 		return;
 	}
 	s.redis_ms = v[0] * 1000 + v[1] / 1000;
+	queue_clock_set(h->clock, s.redis_ms);
 	memcpy(s.top, h->tail, sizeof s.top);
 	before = h->counters.clock.faults;
 	h->counters.clock = clock_check(&s);
@@ -459,7 +460,7 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
 	if (h->tail_changed && !h->busy[JOB_TAIL]) {
 		store_tail(h);
 	}
-	if (h->n_turns % CLOCK_TURNS == 0 && !h->busy[JOB_CLOCK]) {
+	if (!h->busy[JOB_CLOCK]) {
 		ask_time(h);
 	}
 	if (h->n_turns % TRIM_TURNS == 1 && !h->busy[JOB_TRIM]) {
@@ -485,6 +486,7 @@ int housekeeping_new(struct housekeeping **ret, const struct housekeeping_option
 	h->event = sd_event_ref(opt->event);
 	h->link = opt->link;
 	h->config = opt->config;
+	h->clock = opt->clock;
 	h->counters.next_due_ms = -1;
 	r = queue_key(h->base, sizeof h->base, opt->bureau, "");
 	if (r >= 0) {

@@ -4,7 +4,8 @@
  *  - release scheduled events when they are due (looked at each second, and at
  *    the due time of the next one known);
  *  - persist the tail's place, at most once a second;
- *  - compare the clocks, every 10 s; a fault is alarmed and stops trimming;
+ *  - keep the queue's time and compare the clocks, each second; a fault is alarmed and stops
+ * trimming;
  *  - trim by age, every minute, in steps of TRIM_STEP entries (retention.h);
  *  - alarm when the streams outgrow their cap. They are not trimmed for it:
  *    what is kept is owed to somebody. Publishers are refused by Redis at
@@ -16,6 +17,7 @@
 #ifndef DAEMON_HOUSEKEEPING_H
 #define DAEMON_HOUSEKEEPING_H
 
+#include "clock.h"
 #include "clock_check.h"
 #include "config.h"
 #include "redis_link.h"
@@ -27,6 +29,7 @@ struct housekeeping_options {
 	struct redis_link *link;
 	const char *bureau;
 	const struct config *config; /* borrowed, read at each turn: a reload needs no call */
+	struct queue_clock *clock;   /* set at each turn; borrowed */
 };
 
 int housekeeping_new(struct housekeeping **ret, const struct housekeeping_options *opt);

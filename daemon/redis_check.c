@@ -111,6 +111,8 @@ static void on_info(struct redis_link *l, const redisReply *reply, void *userdat
 		      "or Valkey\n",
 		      v);
 	}
+	v = info_value(reply->str, "server_time_usec", value, sizeof value);
+	k->result.time_ms = v ? strtoll(v, NULL, 10) / 1000 : 0;
 	v = info_value(reply->str, "aof_enabled", value, sizeof value);
 	if (!v || strcmp(v, "1") != 0) {
 		found(k, REDIS_FAULT_AOF,

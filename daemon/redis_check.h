@@ -30,6 +30,7 @@ enum { REDIS_CHECK_TEXT_MAX = 1536 };
 struct redis_check_result {
 	bool ok;	    /* no fault; there may be warnings */
 	unsigned found;	    /* enum redis_fault */
+	int64_t time_ms;    /* Redis' clock; 0 = not told */
 	uint64_t maxmemory; /* bytes; 0 = none */
 	uint64_t cap_bytes; /* in force: the given one, or 60 % of maxmemory, or 0 = none */
 	char text[REDIS_CHECK_TEXT_MAX]; /* one line per finding, each ended by \n; "" */

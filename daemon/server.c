@@ -237,6 +237,8 @@ static void on_checked(const struct redis_check_result *r, void *userdata)
 	log_findings(faults ? LOG_ERR : LOG_WARNING, r->text);
 	if (!faults) {
 		housekeeping_set_cap(s->housekeeping, r->cap_bytes);
+		if (r->time_ms > 0)
+			queue_clock_set(&s->clock, r->time_ms);
 		s->checked = true;
 		advance(s);
 	} else if (!s->serving && !(faults & (REDIS_FAULT_ROLE | REDIS_FAULT_UNKNOWN))) {
@@ -532,22 +534,24 @@ static int make_parts(struct server *s)
 							    .on_garbage = on_garbage});
 	if (r < 0)
 		return r;
-	r = fanout_new(&s->fanout,
-		       &(struct fanout_options){.event = s->event,
-						.router = s->router,
-						.history = s->history,
-						.lanes = s->lanes,
-						.encode = {&s->withdrawn, &s->hidden, s->view_key},
-						.budget_bytes = c->budget_bytes,
-						.catchup_percent = c->catchup_percent,
-						.userdata = s,
-						.on_gone = on_gone});
+	r = fanout_new(&s->fanout, &(struct fanout_options){.event = s->event,
+							    .router = s->router,
+							    .history = s->history,
+							    .lanes = s->lanes,
+							    .encode = {&s->withdrawn, &s->hidden,
+								       s->view_key, &s->clock},
+							    .clock = &s->clock,
+							    .budget_bytes = c->budget_bytes,
+							    .catchup_percent = c->catchup_percent,
+							    .userdata = s,
+							    .on_gone = on_gone});
 	if (r < 0)
 		return r;
 	r = sessions_new(&s->sessions, &(struct sessions_options){.event = s->event,
 								  .config = c,
 								  .base = s->base,
 								  .daemon_id = s->daemon_id,
+								  .clock = &s->clock,
 								  .main = s->main,
 								  .router = s->router,
 								  .history = s->history,
@@ -555,10 +559,12 @@ static int make_parts(struct server *s)
 								  .fanout = s->fanout});
 	if (r < 0)
 		return r;
-	return housekeeping_new(
-		&s->housekeeping,
-		&(struct housekeeping_options){
-			.event = s->event, .link = s->main, .bureau = c->bureau, .config = c});
+	return housekeeping_new(&s->housekeeping,
+				&(struct housekeeping_options){.event = s->event,
+							       .link = s->main,
+							       .bureau = c->bureau,
+							       .config = c,
+							       .clock = &s->clock});
 }
 
 int server_new(struct server **ret, const struct server_options *opt)

@@ -22,6 +22,7 @@ struct server {
 	struct reader *reader;
 	struct withdrawn withdrawn;
 	struct hidden hidden;
+	struct queue_clock clock;
 	struct history *history;
 	struct lanes *lanes;
 	struct fanout *fanout;

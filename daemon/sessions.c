@@ -318,7 +318,7 @@ static void beat(struct sessions *m, struct session *s)
 	if (s->state == SESSION_ACTIVE) {
 		fanout_beat(m->opt.fanout, s);
 	} else if (s->state == SESSION_STANDBY) {
-		n = wire_standby_pack(buf, sizeof buf, unix_ms());
+		n = wire_standby_pack(buf, sizeof buf, queue_clock_ms(m->opt.clock));
 		if (n > 0 && router_send(m->opt.router, s->routing_id, buf, (size_t)n, NULL) ==
 				     -EHOSTUNREACH)
 			sessions_on_gone(s, m);

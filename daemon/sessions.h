@@ -26,6 +26,7 @@ struct sessions_options {
 	const struct config *config; /* borrowed, as all of these */
 	const char *base;	     /* "dibao:{3205}:" */
 	const char *daemon_id;	     /* for leases: "host:pid:start" */
+	const struct queue_clock *clock;
 	struct redis_link *main;
 	struct router *router;
 	struct history *history;

@@ -199,6 +199,7 @@ static struct entry_id start_of(const struct starting *st, const struct asked *a
 				enum dibao_channel c)
 {
 	struct entry_id tail = history_tail(st->m->opt.history, c);
+	struct entry_id asked = {(uint64_t)a->arg - 1, UINT64_MAX};
 
 	switch (a->from) {
 	case DIBAO_START_RESUME:
@@ -206,7 +207,11 @@ static struct entry_id start_of(const struct starting *st, const struct asked *a
 	case DIBAO_START_TIME:
 		if (a->arg <= 0)
 			return (struct entry_id){0, 0};
-		return earlier(tail, (struct entry_id){(uint64_t)a->arg - 1, UINT64_MAX});
+		/* Redis' clock fell behind its own ids: what came since bears the time of the tail,
+		 * and who asks may have been told a later one before. */
+		if (queue_clock_ms(st->m->opt.clock) + QUEUE_CLOCK_ON_MS < (int64_t)tail.ms)
+			return earlier((struct entry_id){tail.ms - 1, UINT64_MAX}, asked);
+		return earlier(tail, asked);
 	case DIBAO_START_LAST:
 		return earlier(tail, st->last[c]);
 	case DIBAO_START_NEW:
@@ -225,7 +230,7 @@ static int send_welcome(struct sessions *m, struct session *s, bool public_view)
 		.beat_ms = m->opt.config->heartbeat_ms,
 		.window_bytes = s->window_bytes,
 		.public_view = public_view,
-		.clock_ms = unix_ms(),
+		.clock_ms = queue_clock_ms(m->opt.clock),
 	};
 	uint8_t buf[CONTROL_MAX];
 	int n;
@@ -345,7 +350,7 @@ static void stand_by(struct starting *st, struct session *s)
 	struct sessions *m = st->m;
 	uint64_t wait = (st->left_ms + 20) * 1000, most = m->opt.config->lease_ms * 1000ull / 3;
 	uint8_t buf[64];
-	int n = wire_standby_pack(buf, sizeof buf, unix_ms());
+	int n = wire_standby_pack(buf, sizeof buf, queue_clock_ms(m->opt.clock));
 
 	if (wait < STANDBY_MIN_USEC)
 		wait = STANDBY_MIN_USEC;

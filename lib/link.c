@@ -25,8 +25,9 @@ enum {
 	BEATS_OF_SILENCE = 3,
 	SILENCE_SLACK_USEC = 1000000,
 	STANDBY_BEAT_MS = 15000, /* until a WELCOME told better */
-	TIME_MARGIN_MS = 2000,	 /* clocks of daemon and Redis may differ by a second */
-	CALM_USEC = 10000000,	 /* a connection that broke the protocol must last so long */
+	TIME_MARGIN_MS =
+		2000, /* the queue's clock as told lags what was read, and may be set back */
+	CALM_USEC = 10000000, /* a connection that broke the protocol must last so long */
 	CONTROL_MAX = 4096,
 	GOODBYE_LINGER_MS = 200,
 	MESSAGE_MAX = 128 * 1024,

@@ -63,7 +63,7 @@ struct dibao_subscriber {
 	/* Daemon's clock at the channel's last frame that was not catching up: all before it is
 	 * here. 0 = not caught up yet. */
 	int64_t live_ms[DIBAO_CHANNEL_COUNT];
-	int64_t welcome_ms; /* daemon's clock at WELCOME */
+	int64_t welcome_ms; /* queue's clock at WELCOME */
 
 	struct inflight inflight;
 	struct delivering now;

@@ -62,7 +62,7 @@ enum wire_kind {
  *  4  u32  count of items; 0 = position frame (heartbeat), one frame only
  *  8  u64  number: 1, 2, 3 ... in this session and channel
  * 16  u64  token: random; the ACK of this frame echoes it
- * 24  u64  daemon's clock, Unix ms
+ * 24  u64  queue's clock (Redis' TIME) as the daemon last heard it, Unix ms
  *
  * Payload: count times { u8 kind, u8 flags, u16 length, bytes[length] }, exact end.
  */

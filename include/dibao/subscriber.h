@@ -13,8 +13,8 @@
  * application need only look at the states it is told of. With a durable name
  * the daemon knows what was acknowledged, and nothing is missed however long
  * one is away. Without, the library asks for what came since it had last caught
- * up, by the daemon's clock and 2 s more: events are missed if the daemon was
- * cut off from Redis for longer than that when the connection broke.
+ * up, by the queue's clock and 2 s more: events may be missed if that clock
+ * was set back by more than that while the connection was broken.
  *
  * Threads: a subscriber belongs to the thread that calls it. Several threads
  * may each have their own subscribers on one shared struct dibao_context.
@@ -69,7 +69,7 @@ struct dibao_delivery {
 	size_t len;
 	bool withdrawn;	 /* has been retracted or corrected since it was published */
 	bool replay;	 /* caught up from history, not live */
-	int64_t sent_ms; /* daemon's clock when the frame was made, Unix ms */
+	int64_t sent_ms; /* queue's clock when the frame was made, Unix ms */
 	uint64_t ack;	 /* hand to dibao_subscriber_ack() */
 };
 
@@ -102,7 +102,7 @@ struct dibao_status {
 	char text[160];			     /* the daemon's words; "" if none */
 	const char *endpoint;		     /* the one in use; borrowed until the next call */
 	uint64_t token_epoch, token_counter; /* fencing token of this activity; 0 = none */
-	int64_t heartbeat_ms; /* daemon's clock at its last frame, Unix ms; 0 = none yet */
+	int64_t heartbeat_ms; /* queue's clock at the daemon's last frame, Unix ms; 0 = none yet */
 	uint64_t n_delivered, n_repeats, n_reconnects;
 };
 

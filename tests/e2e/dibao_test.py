@@ -19,8 +19,10 @@ import collections
 import concurrent.futures
 import io
 import json
+import mmap
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -107,6 +109,86 @@ class Process:
     def log(self):
         with open(self.out, errors="replace") as f:
             return f.read()
+
+
+class Shim:
+    """tests/e2e/shim.c in processes that are started with its env: steps their clock, holds their syncs."""
+
+    def __init__(self, b, name):
+        path = b.path(name + ".shim")
+        with open(path, "w+b") as f:
+            f.write(bytes(24))
+            f.flush()
+            self.words = memoryview(mmap.mmap(f.fileno(), 24)).cast("q")
+        self.env = {"LD_PRELOAD": BUILD + "/tests/shim.so", "DIBAO_SHIM": path,
+                    "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+    def step(self, ms):
+        self.words[0] = ms
+
+    def hold_syncs(self, yes=True):
+        self.words[1] = yes
+
+    def n_held(self):
+        return self.words[2]
+
+
+class Proxy:
+    """A line to `target` (a port of this machine, or a path) that can be cut as a network is: nothing goes
+    through in either direction, nobody is told; new connections are taken and hear nothing."""
+
+    def __init__(self, b, target, path=None):
+        self.target, self.is_cut, self.over = target, threading.Event(), False
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.listener.bind(path or ("127.0.0.1", 0))
+        self.listener.listen(64)
+        self.where = "unix:" + path if path else "tcp://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.pairs = {}  # socket -> where what it says goes
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        b.proxies.append(self)
+
+    def connect(self):
+        s, _ = self.listener.accept()
+        t = socket.socket(socket.AF_UNIX if isinstance(self.target, str) else socket.AF_INET)
+        try:
+            t.connect(self.target if isinstance(self.target, str) else ("127.0.0.1", self.target))
+        except OSError:
+            s.close()
+            return
+        self.pairs[s], self.pairs[t] = t, s
+
+    def serve(self):
+        while not self.over:
+            if self.is_cut.is_set():
+                time.sleep(0.01)
+                continue
+            for s in select.select([self.listener, *self.pairs], [], [], 0.01)[0]:
+                if s is self.listener:
+                    self.connect()
+                elif s in self.pairs and not self.is_cut.is_set():
+                    self.forward(s)
+        for s in (self.listener, *self.pairs):
+            s.close()
+
+    def forward(self, s):
+        try:
+            data = s.recv(65536)
+            if data:
+                return self.pairs[s].sendall(data)
+        except OSError:
+            pass
+        other = self.pairs.pop(s)
+        self.pairs.pop(other, None)
+        s.close()
+        other.close()
+
+    def cut(self):
+        self.is_cut.set()
+
+    def mend(self):
+        """What was said meanwhile arrives now."""
+        self.is_cut.clear()
 
 
 class Recorder:
@@ -231,7 +313,7 @@ class Daemon:
         self.notify.bind(path)
         self.told = ""
         self.process = self.b.process([BUILD + "/bin/dibaod", "-c", self.config], self.out,
-                                      {**os.environ, "NOTIFY_SOCKET": path})
+                                      {**os.environ, **self.env, "NOTIFY_SOCKET": path})
         if wait:
             self.wait_told("READY=1", seconds)
         return self
@@ -292,6 +374,7 @@ class Bureau:
     def __init__(self, fsync="everysec"):
         self.dir = tempfile.mkdtemp(prefix="dibao-e2e-", dir="/tmp")
         self.fsync, self.processes, self.daemons, self.recorders = fsync, [], [], {}
+        self.redis_env, self.daemon_env, self.proxies = {}, {}, []
         self.expected = None  # a pattern of errors that daemons may log
         self.redis_socket, self.view_key = self.path("redis.sock"), self.path("view.key")
         with open(self.view_key, "w") as f:
@@ -309,7 +392,8 @@ class Bureau:
 
     def start_redis(self, wait=True):
         self.redis = self.process(["redis-server", "--port", "0", "--unixsocket", self.redis_socket, "--dir", self.dir,
-                                   "--save", "", "--appendonly", "yes", "--appendfsync", self.fsync], self.path("redis.log"))
+                                   "--save", "", "--appendonly", "yes", "--appendfsync", self.fsync], self.path("redis.log"),
+                                  {**os.environ, **self.redis_env})
         self.r = redis_client.Redis(unix_socket_path=self.redis_socket, socket_timeout=10 * SLOW)
         if wait:
             until(self.redis_answers, "Redis answers")
@@ -334,6 +418,7 @@ class Bureau:
 
     def daemon(self, name=None, **conf):
         d = Daemon(self, name or f"dibaod{len(self.daemons)}", conf)
+        d.env = self.daemon_env
         self.daemons.append(d)
         return d
 
@@ -400,10 +485,24 @@ class Bureau:
                    and not re.search(self.expected or "(?!)", l)]
             assert not bad, f"{d.name} logged: {bad[:3]}"
 
+    def stop_all(self):
+        """Who still runs ends well when told to, and (under a sanitizer) leaves nothing behind."""
+        for what in (self.recorders.values(), self.daemons):
+            alive = [x for x in what if x.process and x.process.alive()]
+            for x in alive:
+                x.process.signal(signal.SIGTERM)
+                x.process.signal(signal.SIGCONT)
+            for x in alive:
+                code = x.process.wait()
+                assert code == 0, f"{x.name} ended with {code} when told to end"
+
     def end(self):
         for p in self.processes:
             if p.alive():
                 p.kill()
+        for p in self.proxies:
+            p.over = True
+            p.thread.join()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
@@ -451,6 +550,7 @@ def run_one(f, fsync):
         for r in b.recorders.values():
             if r.want is not None:
                 r.has_exactly(r.want)
+        b.stop_all()
         b.check_sanitizers()
         b.check_logs()
         return "ok", "", time.monotonic() - start

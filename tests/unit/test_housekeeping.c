@@ -25,6 +25,7 @@ struct fixture {
 	struct redis_link *link;
 	struct housekeeping *keeper;
 	struct config *config;
+	struct queue_clock clock;
 	redisContext *c;
 	int n_checks;
 	struct redis_check_result check;
@@ -91,6 +92,7 @@ static int set_up(void **state)
 	opt.event = f->event;
 	opt.link = f->link;
 	opt.config = f->config;
+	opt.clock = &f->clock;
 	assert_int_equal(housekeeping_new(&f->keeper, &opt), 0);
 	*state = f;
 	return 0;
