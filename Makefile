@@ -106,7 +106,7 @@ define link
 endef
 $(BUILD)/bin/dibaod: $(call obj,daemon/main.c) $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
 	$(call link)
-$(BUILD)/bin/dibaoctl: $(call obj,clients/ctl/main.c) $(BUILD)/lib/libctl.a $(BUILD)/lib/libdibao.a
+$(BUILD)/bin/dibaoctl: $(call obj,clients/ctl/main.c) $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
 	$(call link)
 $(BUILD)/bin/dibao-seed: $(call obj,seeds/main.c $(SEED_SRC)) $(BUILD)/lib/libdibao.a
 	$(call link)

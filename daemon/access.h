@@ -18,11 +18,12 @@
 
 #include "filter.h"
 
+#include <dibao/key.h>
 #include <stdio.h>
 
 enum {
 	ACCESS_KEYS_MAX = 2,
-	ACCESS_KEY_TEXT = 41, /* Z85, with its NUL */
+	ACCESS_KEY_TEXT = DIBAO_KEY_TEXT,
 	ACCESS_NAME_MAX = WIRE_NAME_MAX,
 	ACCESS_ENTRIES_MAX = 20000,
 };

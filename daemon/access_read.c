@@ -110,26 +110,17 @@ static void set_kind(struct reading *p, const char *value)
 	fault(p, p->line, "kind: expected board, gateway, reader, publisher-relay or admin");
 }
 
-static bool is_z85(const char *s, size_t len)
-{
-	static const char alphabet[] = "0123456789abcdefghijklmnopqrstuvwxyz"
-				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-
-	if (len != ACCESS_KEY_TEXT - 1)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!strchr(alphabet, s[i]))
-			return false;
-	return true;
-}
-
 static void add_keys(struct reading *p, const char *value)
 {
 	struct access_entry *e = p->at;
 
 	/* A comma is no character of a key, nor is a blank. */
 	for (size_t len; (len = next_word(&value)) > 0; value += len) {
-		if (!is_z85(value, len)) {
+		char key[ACCESS_KEY_TEXT] = "";
+
+		if (len == sizeof key - 1)
+			memcpy(key, value, len);
+		if (!dibao_key_check(key)) {
 			fault(p, p->line, "public_key: expected 40 characters of Z85");
 			return;
 		}
@@ -138,8 +129,7 @@ static void add_keys(struct reading *p, const char *value)
 			      ACCESS_KEYS_MAX);
 			return;
 		}
-		memcpy(e->keys[e->n_keys], value, len);
-		e->keys[e->n_keys][len] = '\0';
+		memcpy(e->keys[e->n_keys], key, sizeof key);
 		e->key_lines[e->n_keys++] = p->line;
 	}
 }

@@ -11,6 +11,7 @@
  */
 #include "subscriber_parts.h"
 
+#include <dibao/key.h>
 #include <errno.h>
 #include <poll.h>
 #include <sodium.h>
@@ -69,6 +70,35 @@ static int copy_list(char ***ret, unsigned *ret_n, const char *const *list, unsi
 	return 0;
 }
 
+static int copy_keys(struct dibao_subscriber *s, const struct dibao_subscriber_options *o,
+		     struct dibao_error *err)
+{
+	char public[DIBAO_KEY_TEXT], secret[DIBAO_KEY_TEXT];
+	const char *p = o->curve_public_key, *k = o->curve_secret_key;
+	bool ok;
+
+	if (o->curve_key_file && (p || k))
+		return fail(err, -EINVAL, "curve keys: expected a file or two keys, not both");
+	if (o->curve_key_file) {
+		int r = dibao_key_read(o->curve_key_file, public, secret, err);
+
+		if (r < 0)
+			return r;
+		p = public;
+		k = secret;
+	}
+	if (!!o->curve_server_key != !!p || !!o->curve_server_key != !!k)
+		return fail(err, -EINVAL,
+			    "curve keys: expected the daemon's public key and a pair, or none");
+	if (p &&
+	    (!dibao_key_check(o->curve_server_key) || !dibao_key_check(p) || !dibao_key_check(k)))
+		return fail(err, -EINVAL, "curve keys: expected 40 characters of Z85");
+	ok = copy_text(&s->server_key, o->curve_server_key) == 0 &&
+	     copy_text(&s->public_key, p) == 0 && copy_text(&s->secret_key, k) == 0;
+	sodium_memzero(secret, sizeof secret);
+	return ok ? 0 : fail(err, -ENOMEM, "no memory");
+}
+
 static int copy_options(struct dibao_subscriber *s, const struct dibao_subscriber_options *o,
 			struct dibao_error *err)
 {
@@ -86,9 +116,9 @@ static int copy_options(struct dibao_subscriber *s, const struct dibao_subscribe
 	if (o->window_bytes &&
 	    (o->window_bytes < WIRE_WINDOW_MIN || o->window_bytes > WIRE_WINDOW_MAX))
 		return fail(err, -EINVAL, "window_bytes: expected 131072 to 16777216");
-	if (!!o->curve_server_key != !!o->curve_public_key ||
-	    !!o->curve_server_key != !!o->curve_secret_key)
-		return fail(err, -EINVAL, "curve keys: expected all three or none");
+	r = copy_keys(s, o, err);
+	if (r < 0)
+		return r;
 	r = copy_list(&s->endpoints, &s->n_endpoints, o->endpoints, 16, ENDPOINT_MAX);
 	if (r < 0)
 		return fail(err, r, "endpoints: expected at most 16 of at most 256 bytes");
@@ -102,10 +132,7 @@ static int copy_options(struct dibao_subscriber *s, const struct dibao_subscribe
 	for (unsigned i = 0; i < s->n_orgs; i++)
 		if (strspn(s->orgs[i], "0123456789") != strlen(s->orgs[i]))
 			return fail(err, -EINVAL, "orgs: expected digits");
-	if (copy_text(&s->bureau, o->bureau) < 0 || copy_text(&s->durable, o->durable) < 0 ||
-	    copy_text(&s->server_key, o->curve_server_key) < 0 ||
-	    copy_text(&s->public_key, o->curve_public_key) < 0 ||
-	    copy_text(&s->secret_key, o->curve_secret_key) < 0)
+	if (copy_text(&s->bureau, o->bureau) < 0 || copy_text(&s->durable, o->durable) < 0)
 		return fail(err, -ENOMEM, "no memory");
 	s->window = o->window_bytes ? o->window_bytes : WIRE_WINDOW_DEFAULT;
 	return 0;

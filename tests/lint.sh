@@ -25,8 +25,8 @@ confined()
 }
 
 confined msgpack 'msgpack.*\.h' lib/builder.c lib/json.c lib/view.c lib/wire.c
-confined zmq 'zmq\.h' lib/context.c lib/link.c lib/inflight.h lib/subscriber_parts.h \
-	daemon/router.h daemon/router.c daemon/frame.h daemon/zmq_source.c
+confined zmq 'zmq\.h' lib/context.c lib/link.c lib/inflight.h lib/subscriber_parts.h lib/key.c \
+	daemon/router.h daemon/router.c daemon/frame.h daemon/zmq_source.c daemon/zap.c
 confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c daemon/redis_link.h daemon/redis_link.c \
 	daemon/redis_arena.h daemon/redis_arena.c clients/ctl/redis.h
 confined jansson 'jansson\.h' lib/json.c daemon/control.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')

@@ -18,6 +18,8 @@ struct ctl {
 	char *redis, *redis_user, *redis_password, *bureau, *control;
 	char *endpoints[CTL_ENDPOINTS_MAX + 1]; /* NULL-terminated */
 	unsigned n_endpoints;
+	char *server_key, *key_file; /* [client]: CURVE; NULL: none */
+	char *access;		     /* the policy's file; NULL: none */
 	bool json;
 	bool colour; /* stdout is a terminal */
 };
@@ -62,6 +64,8 @@ int ctl_schedule(struct ctl *c, int argc, char **argv);
 int ctl_hide(struct ctl *c, int argc, char **argv);
 int ctl_unhide(struct ctl *c, int argc, char **argv);
 int ctl_receipts(struct ctl *c, int argc, char **argv);
+int ctl_keygen(struct ctl *c, int argc, char **argv);
+int ctl_access(struct ctl *c, int argc, char **argv);
 int ctl_types(struct ctl *c, int argc, char **argv);
 
 #endif

@@ -9,7 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_REDIS = 256, OPT_BUREAU, OPT_ENDPOINT, OPT_CONTROL, OPT_JSON, OPT_VERSION };
+enum {
+	OPT_REDIS = 256,
+	OPT_BUREAU,
+	OPT_ENDPOINT,
+	OPT_CONTROL,
+	OPT_KEY,
+	OPT_SERVER_KEY,
+	OPT_JSON,
+	OPT_VERSION
+};
 
 static void usage(FILE *f)
 {
@@ -21,6 +30,8 @@ static void usage(FILE *f)
 	      "      --bureau B       whose queue\n"
 	      "      --endpoint E     a daemon's endpoint, for tail; may be repeated\n"
 	      "      --control PATH   the daemon's control socket\n"
+	      "      --key FILE       one's own secret key, see keygen\n"
+	      "      --server-key K   the daemon's public key\n"
 	      "      --json           one JSON object a line instead of text\n"
 	      "  -h, --help           this text; after a verb, of that verb\n"
 	      "      --version        version\n"
@@ -78,12 +89,15 @@ int main(int argc, char **argv)
 		{"bureau", required_argument, NULL, OPT_BUREAU},
 		{"endpoint", required_argument, NULL, OPT_ENDPOINT},
 		{"control", required_argument, NULL, OPT_CONTROL},
+		{"key", required_argument, NULL, OPT_KEY},
+		{"server-key", required_argument, NULL, OPT_SERVER_KEY},
 		{"json", no_argument, NULL, OPT_JSON},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, OPT_VERSION},
 		{0},
 	};
-	const char *config = NULL, *redis = NULL, *bureau = NULL, *control = NULL;
+	const char *config = NULL, *redis = NULL, *bureau = NULL, *control = NULL, *key = NULL,
+		   *server_key = NULL;
 	const char *endpoints[CTL_ENDPOINTS_MAX];
 	struct ctl c = {.colour = isatty(STDOUT_FILENO)};
 	const struct ctl_verb *verb;
@@ -104,6 +118,12 @@ int main(int argc, char **argv)
 			break;
 		case OPT_CONTROL:
 			control = optarg;
+			break;
+		case OPT_KEY:
+			key = optarg;
+			break;
+		case OPT_SERVER_KEY:
+			server_key = optarg;
 			break;
 		case OPT_ENDPOINT:
 			if (n_endpoints == CTL_ENDPOINTS_MAX)
@@ -147,6 +167,10 @@ int main(int argc, char **argv)
 		replace(&c.bureau, bureau);
 	if (r == 0 && control)
 		replace(&c.control, control);
+	if (r == 0 && key)
+		replace(&c.key_file, key);
+	if (r == 0 && server_key)
+		replace(&c.server_key, server_key);
 	if (r == 0 && n_endpoints) {
 		while (c.n_endpoints)
 			free(c.endpoints[--c.n_endpoints]);

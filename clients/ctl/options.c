@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where Redis and the daemon are. The file has the form of dibaod.conf, and that very file will do:
- * options that dibaoctl does not know belong to the daemon.
+ * options that dibaoctl does not know belong to the daemon, and section
+ * [client] is not the daemon's: server_key, its public key, and key_file, one's own.
  */
 #include "ctl.h"
+#include "credential.h"
 #include "queue.h"
 
 #include <errno.h>
@@ -90,10 +92,11 @@ static void clear_endpoints(struct ctl *c)
 static bool read_password(struct ctl *c, const char *path)
 {
 	char buf[256] = "";
-	FILE *f = fopen(path, "re");
+	FILE *f;
+	int r = credential_open(&f, path, false);
 
-	if (!f) {
-		ctl_fail(EX_NOINPUT, "redis_password_file %s: %s", path, strerror(errno));
+	if (r < 0) {
+		ctl_fail(EX_NOINPUT, "redis_password_file %s: %s", path, strerror(-r));
 		return false;
 	}
 	if (fgets(buf, sizeof buf, f))
@@ -111,6 +114,12 @@ static int on_option(void *user, const char *section, const char *name, const ch
 		return set(&c->bureau, value);
 	if (!strcmp(section, "dibao") && !strcmp(name, "control"))
 		return set(&c->control, value);
+	if (!strcmp(section, "dibao") && !strcmp(name, "access") && *value)
+		return set(&c->access, value);
+	if (!strcmp(section, "client") && !strcmp(name, "server_key"))
+		return set(&c->server_key, value);
+	if (!strcmp(section, "client") && !strcmp(name, "key_file"))
+		return set(&c->key_file, value);
 	if (!strcmp(section, "redis") && !strcmp(name, "redis"))
 		return set(&c->redis, value);
 	if (!strcmp(section, "redis") && !strcmp(name, "redis_user") && *value)
@@ -167,6 +176,9 @@ void ctl_options_done(struct ctl *c)
 	free(c->redis_password);
 	free(c->bureau);
 	free(c->control);
+	free(c->server_key);
+	free(c->key_file);
+	free(c->access);
 }
 
 struct dibao_redis_options ctl_redis_options(const struct ctl *c)

@@ -243,6 +243,8 @@ int ctl_tail(struct ctl *c, int argc, char **argv)
 		.endpoints = (const char *const *)c->endpoints,
 		.bureau = c->bureau,
 		.start = DIBAO_START_NEW,
+		.curve_server_key = c->server_key,
+		.curve_key_file = c->key_file,
 		.userdata = &t,
 		.on_delivery = on_delivery,
 		.on_status = on_status,

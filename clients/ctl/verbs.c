@@ -22,6 +22,10 @@ const struct ctl_verb ctl_verbs[] = {
 	{"hide", "--badge BADGE [--until TIME]", "keep a person off boards", ctl_hide},
 	{"unhide", "--badge BADGE", "show a hidden person again", ctl_unhide},
 	{"receipts", "UID", "what became of an event at its clients", ctl_receipts},
+	{"keygen", "NAME [--kind KIND] [--out FILE] [--show] | NAME --server [--out FILE]",
+	 "make a key pair, and print what the policy needs of it", ctl_keygen},
+	{"access", "check NAME [--type T] [--org O] [--file FILE] | reload",
+	 "what the access policy says of a name; have the daemon read it anew", ctl_access},
 	{"types", "", "the types of events and their fields", ctl_types},
 	{0},
 };

@@ -127,6 +127,8 @@ struct dibao_subscriber_options {
 	uint32_t window_bytes; /* 131072 .. 16777216; 0 = 524288 */
 	const char *curve_server_key, *curve_public_key,
 		*curve_secret_key; /* Z85; NULL: no CURVE */
+	/* In place of the two above: a file as `dibaoctl keygen` makes it, see key.h. */
+	const char *curve_key_file;
 
 	void *userdata;
 	/* A delivery. Ack now or later; a non-zero return stops dispatching. */

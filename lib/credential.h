@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that hold secrets, and where they lie: a path, or the name of a systemd credential. */
+#ifndef LIB_CREDENTIAL_H
+#define LIB_CREDENTIAL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Opens for reading. A name without a slash is a file of $CREDENTIALS_DIRECTORY. `own`: refuse a
+ * file that others than its owner may read. 0, -ENOENT (also: no such directory), -EPERM others may
+ * read it or it is another user's, -EINVAL not a plain file, ... */
+int credential_open(FILE **ret, const char *name, bool own);
+
+#endif
