@@ -411,7 +411,7 @@ static enum history_found load(struct history *h, enum dibao_channel ch, struct 
 			if (l->ahead < ahead)
 				l->ahead = ahead;
 			return HISTORY_WAIT;
-		} else if (entry_id_cmp(l->after, upto) < 0)
+		} else if (entry_id_cmp(l->after, after) > 0 && entry_id_cmp(l->after, upto) < 0)
 			upto = l->after;
 	}
 	if (!slot)

@@ -15,7 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 256 * 1024, ALIGN = 16 };
+enum {
+	BLOCK_BYTES = 256 * 1024,
+	KEPT_BYTES = 4 * 1024 * 1024, /* a slice of history fits; memory fresh from the kernel costs
+				       * more than what is put there */
+	ALIGN = 16,
+};
 
 struct block {
 	struct block *next;
@@ -24,8 +29,8 @@ struct block {
 };
 
 struct redis_arena {
-	struct block *first; /* the one that is kept */
-	struct block *current;
+	struct block *first;   /* up to KEPT_BYTES stay when the reply goes */
+	struct block *current; /* those behind it are empty */
 	size_t total;
 	bool overflowed;
 };
@@ -67,16 +72,20 @@ int redis_arena_new(struct redis_arena **ret)
 
 static void take_back(struct redis_arena *a)
 {
-	struct block *b = a->first->next;
+	struct block *b = a->first, *next;
+	size_t kept = b->size;
 
-	while (b) {
-		struct block *next = b->next;
-
-		free(b);
+	b->used = 0;
+	while ((next = b->next)) {
+		if (kept + next->size > KEPT_BYTES) {
+			b->next = next->next;
+			free(next);
+			continue;
+		}
+		kept += next->size;
+		next->used = 0;
 		b = next;
 	}
-	a->first->next = NULL;
-	a->first->used = 0;
 	a->current = a->first;
 	a->total = 0;
 	a->overflowed = false;
@@ -87,8 +96,12 @@ struct redis_arena *redis_arena_free(struct redis_arena *a)
 	if (!a) {
 		return NULL;
 	}
-	take_back(a);
-	free(a->first);
+	while (a->first) {
+		struct block *next = a->first->next;
+
+		free(a->first);
+		a->first = next;
+	}
 	free(a);
 	return NULL;
 }
@@ -108,15 +121,17 @@ static void *carve(struct redis_arena *a, size_t n)
 		a->overflowed = true;
 		return NULL;
 	}
+	while (n > b->size - b->used && b->next)
+		b = b->next;
 	if (n > b->size - b->used) {
-		b = block_new(n > BLOCK_BYTES ? n : BLOCK_BYTES);
-		if (!b) {
+		b->next = block_new(n > BLOCK_BYTES ? n : BLOCK_BYTES);
+		if (!b->next) {
 			a->overflowed = true;
 			return NULL;
 		}
-		a->current->next = b;
-		a->current = b;
+		b = b->next;
 	}
+	a->current = b;
 	p = b->bytes + b->used;
 	b->used += n;
 	a->total += n;

@@ -3,7 +3,7 @@
  * fanout: N subscribers in one process and one thread, on the library, that acknowledge all they
  * get.
  *
- *   fanout --mode drain|live|latency --endpoint E --subscribers N --events M [--stop-one]
+ *   fanout --mode drain|live|latency --endpoint E --subscribers N --events M [--window B]
  *
  * drain: starts when a backlog of M events is in the queue, from the beginning; live: says "ready"
  * when all are active, from now on. Both print one line of JSON when each subscriber has had M
@@ -26,6 +26,7 @@ struct bench {
 	const char *endpoint;
 	bool drain, latency;
 	unsigned n;
+	uint32_t window; /* bytes; 0 = the library's default */
 	uint64_t events; /* wanted by each */
 	uint64_t deliveries, bytes;
 	unsigned n_active, n_done;
@@ -126,6 +127,7 @@ static int run(struct bench *b)
 			.endpoints = endpoints,
 			.bureau = "3205",
 			.start = b->drain ? DIBAO_START_TIME : DIBAO_START_NEW,
+			.window_bytes = b->window,
 			.userdata = &all[i],
 			.on_delivery = on_delivery,
 			.on_status = on_status,
@@ -174,6 +176,7 @@ int main(int argc, char **argv)
 		{"endpoint", required_argument, NULL, 'e'},
 		{"subscribers", required_argument, NULL, 's'},
 		{"events", required_argument, NULL, 'n'},
+		{"window", required_argument, NULL, 'w'},
 		{0},
 	};
 	struct rlimit files = {65536, 65536};
@@ -194,6 +197,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			b.events = strtoull(optarg, NULL, 10);
+			break;
+		case 'w':
+			b.window = (uint32_t)atoi(optarg);
 			break;
 		default:
 			return 64;
