@@ -14,7 +14,10 @@ enum {
 	SCAN_RECORDS = 4096, /* looked at for one frame */
 	PARK_USEC = 10000,
 	TOKENS = 256,
-	SHARE_MIN = WIRE_PAYLOAD_MAX,
+	/* While the budget is short. What one frame costs to send and to take is 15 to 20 us on
+	 * either side whatever its size (measured: 64 KiB 2.3 times a bare PUB/SUB's rate, 256
+	 * KiB 3.7), but a thousand clients that don't read hold one each. */
+	SHORT_FRAME_BYTES = 64 * 1024,
 };
 
 struct fanout {
@@ -48,15 +51,28 @@ static uint64_t next_token(struct fanout *f)
 	return f->tokens[--f->n_tokens];
 }
 
+static bool budget_is_short(const struct fanout *f)
+{
+	return frame_live_bytes() >= f->opt.budget_bytes / 2;
+}
+
 /* While half of the budget is free every session has its whole window; then its share. */
 static uint32_t share(const struct fanout *f)
 {
 	size_t each;
 
-	if (frame_live_bytes() < f->opt.budget_bytes / 2)
+	if (!budget_is_short(f))
 		return UINT32_MAX;
 	each = f->opt.budget_bytes / (f->n_sessions ? f->n_sessions : 1);
-	return each < SHARE_MIN ? SHARE_MIN : each > UINT32_MAX ? UINT32_MAX : (uint32_t)each;
+	return each < SHORT_FRAME_BYTES ? SHORT_FRAME_BYTES
+	       : each > UINT32_MAX	? UINT32_MAX
+					: (uint32_t)each;
+}
+
+static const struct frame_context *encoding(struct fanout *f)
+{
+	f->opt.encode.max_bytes = budget_is_short(f) ? SHORT_FRAME_BYTES : WIRE_PAYLOAD_MAX;
+	return &f->opt.encode;
 }
 
 /* 0 sent; -EDQUOT no credit, -EAGAIN socket full, -ESTALE the lease is over, -EHOSTUNREACH gone. */
@@ -210,7 +226,7 @@ static void live_lane(struct fanout *f, struct lane *lane, enum dibao_channel c,
 	for (uint32_t i = 0, n; i < lane->n_wanted && lane->in_step[c].n; i += n) {
 		struct frame frame, *kept;
 
-		if (frame_encode_list(&frame, &f->opt.encode, lane, s, lane->wanted + i,
+		if (frame_encode_list(&frame, encoding(f), lane, s, lane->wanted + i,
 				      lane->n_wanted - i, &n) < 0) {
 			all_fall_behind(f, lane, c, before);
 			return;
@@ -258,8 +274,7 @@ static enum history_found frame_after(struct fanout *f, struct session *s, enum 
 	found = history_find(f->opt.history, c, cursor, &seg, &first);
 	if (found != HISTORY_HERE)
 		return found;
-	if (frame_encode(&made, &f->opt.encode, s->lane, seg, first, SCAN_RECORDS, cursor, &next) <
-	    0)
+	if (frame_encode(&made, encoding(f), s->lane, seg, first, SCAN_RECORDS, cursor, &next) < 0)
 		return HISTORY_DOWN;
 	*ret = framecache_put(f->cache, s->lane, c, &made);
 	return HISTORY_HERE;

@@ -133,7 +133,7 @@ int frame_encode(struct frame *ret, const struct frame_context *ctx, const struc
 {
 	uint32_t i = first, stop = s->n - first > max_records ? first + max_records : s->n,
 		 count = 0;
-	const uint8_t *end = scratch + sizeof scratch;
+	const uint8_t *end = scratch + ctx->max_bytes;
 	uint8_t *p = scratch;
 	struct frame f = {.after = after};
 	int r;
@@ -159,7 +159,7 @@ int frame_encode(struct frame *ret, const struct frame_context *ctx, const struc
 int frame_encode_list(struct frame *ret, const struct frame_context *ctx, const struct lane *lane,
 		      const struct segment *s, const uint32_t *list, uint32_t n, uint32_t *ret_n)
 {
-	const uint8_t *end = scratch + sizeof scratch;
+	const uint8_t *end = scratch + ctx->max_bytes;
 	uint8_t *p = scratch;
 	struct frame f = {0};
 	uint32_t i, count = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A payload frame: items of one channel for one lane, encoded once, at most 64 KiB (a single item
+ * A payload frame: items of one channel for one lane, encoded once, at most 256 KiB (a single item
  * may not exceed it: an event is at most 16 KiB). Every session in step gets it by reference;
  * libzmq frees the bytes when the last one has been written, on whichever thread that is.
  */
@@ -26,13 +26,14 @@ struct frame_context {
 	const struct withdrawn *withdrawn;
 	const struct hidden *hidden;
 	const uint8_t *view_key; /* DIBAO_VIEW_KEY_BYTES; for pids */
+	size_t max_bytes;	 /* of a frame, WIRE_PAYLOAD_MAX at most */
 	const struct queue_clock *clock;
 };
 
 /*
- * Encode what `lane` wants of the segment's records first..n_records, until 64 KiB or `max_records`
- * were looked at. *ret_next: first record not looked at. The frame's end is the last record looked
- * at, or the segment's end when all were. 0 (count may be 0), -ENOMEM.
+ * Encode what `lane` wants of the segment's records first..n_records, until it is full or
+ * `max_records` were looked at. *ret_next: first record not looked at. The frame's end is the last
+ * record looked at, or the segment's end when all were. 0 (count may be 0), -ENOMEM.
  */
 int frame_encode(struct frame *ret, const struct frame_context *ctx, const struct lane *lane,
 		 const struct segment *s, uint32_t first, uint32_t max_records,

@@ -22,7 +22,7 @@
 #include "withdrawn.h"
 
 enum {
-	HISTORY_SEGMENT_BYTES = 256 * 1024, /* a live segment is closed beyond it */
+	HISTORY_SEGMENT_BYTES = 240 * 1024, /* a live segment is closed beyond it: one frame */
 	HISTORY_LOADS_MAX = 4,
 	HISTORY_LOAD_COUNT = 1000, /* raw entries of one XRANGE */
 	HISTORY_READ_AHEAD = 3,	   /* slices read before a session asks for them */

@@ -30,7 +30,6 @@ enum {
 	CALM_USEC = 10000000, /* a connection that broke the protocol must last so long */
 	CONTROL_MAX = 4096,
 	GOODBYE_LINGER_MS = 200,
-	MESSAGE_MAX = 128 * 1024,
 	SEND_HWM = 4096,
 };
 
@@ -96,7 +95,7 @@ static int set_options(struct dibao_subscriber *s)
 		{ZMQ_RECONNECT_IVL_MAX, 5000},
 		{ZMQ_TCP_KEEPALIVE, 1},
 	};
-	const int64_t longest = MESSAGE_MAX;
+	const int64_t longest = WIRE_PAYLOAD_MAX;
 
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
 		if (set_int(s->socket, options[i].option, options[i].value) < 0)

@@ -23,9 +23,9 @@
 enum {
 	WIRE_PROTO_MIN = 1,
 	WIRE_PROTO_MAX = 1,
-	WIRE_MESSAGE_MAX = 65536,     /* control message; also ROUTER's MAXMSGSIZE */
-	WIRE_PAYLOAD_MAX = 64 * 1024, /* payload frame of DATA */
-	WIRE_HEADER_BYTES = 32,	      /* fits libzmq's inline message (33 bytes) */
+	WIRE_MESSAGE_MAX = 65536,      /* control message; also ROUTER's MAXMSGSIZE */
+	WIRE_PAYLOAD_MAX = 256 * 1024, /* payload frame of DATA */
+	WIRE_HEADER_BYTES = 32,	       /* fits libzmq's inline message (33 bytes) */
 	WIRE_ITEM_HEADER_BYTES = 4,
 	WIRE_NAME_MAX = 64, /* durable name: 1..64 of [A-Za-z0-9._-] */
 	WIRE_INSTANCE_BYTES = 16,
