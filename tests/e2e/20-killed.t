@@ -202,4 +202,33 @@ def at_term_the_daemon_drains_tells_its_clients_and_keeps_their_places(b):
     assert not r.said("^again "), "nothing came twice"
 
 
+@test
+def a_drain_waits_for_those_who_hang_only_so_long(b):
+    b.expected = "."
+    b.start(drain_ms=2000, lease_ms=10000)
+    for name in ("hung", "well"):
+        b.durable(name)
+    hung, stopped = b.recorder("hung", "-d", "hung", "--hang-after", "50"), b.recorder("stopped")
+    well = b.recorder("well", "-d", "well")
+    stopped.process.signal(signal.SIGSTOP)
+    p = b.publish_many(20000, wait=False)
+    has_some(well, 1000)
+    until(lambda: len(hung.lines()) >= 50, "it hangs")
+    begin = time.monotonic()
+    b.d.stop()
+    assert 2 <= time.monotonic() - begin < 5 * SLOW, "the drain is bounded"
+    well.wait_said("^connecting draining")
+    b.published(p)
+    stopped.process.signal(signal.SIGCONT)
+    hung.kill()
+    hung.args.clear()
+    hung.args += ["-d", "hung"]
+    b.d.start()
+    hung.start()
+    for r in (hung, stopped, well):
+        r.wait_for(generated(20000), 40)
+        r.in_order("e")
+    assert not well.said("^again "), "the place of who acknowledged was kept"
+
+
 run()

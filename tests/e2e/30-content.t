@@ -22,6 +22,13 @@ def a_double_is_told_as_repeat_and_comes_once_however_it_was_put_in(b):
     reasons = [f[b"reason"].decode() for _, f in b.r.xrange(b.key("quarantine"))]
     assert reasons == ["uid was published before with other bytes"], reasons
     assert b.publish(event("plain")) == "repeat", "what was put in by hand is known by its uid"
+    b.d.kill()
+    for uid in ("a", "plain"):
+        b.r.xadd(b.key("private"), {"e": event(uid)})
+    b.d.start()
+    assert b.publish(event("a")) == "repeat" and b.publish(event("end-2")) == "new"
+    r.wait_for({"a", "plain", "end", "end-2"})
+    b.recorder("late", "-s", "time:1000").wait_for({"a", "plain", "end", "end-2"})
 
 
 @test
@@ -203,22 +210,94 @@ def and_the_board_that_was_offline(b):
     published_and_taken_back(b, "board")
 
 
-@test
-def a_scheduled_event_taken_back_is_never_sent_and_its_correction_is(b):
+def scheduled_and_taken_back(b, away):
+    """What waits for its time is taken back or corrected, also across organisations and audiences, while
+    the subscriber `away` is offline: nobody ever sees it, nor a withdrawal of it."""
     b.start()
-    r, board = b.recorder("r"), b.recorder("board", "-p")
+    rs = three(b)
     t = b.r.time()
-    due = t[0] * 1000 + t[1] // 1000 + 700
-    assert b.publish(event("s1", not_before=due, **PAIR)) == "scheduled"
-    assert b.publish(event("s2", "award", not_before=due, **PAIR)) == "scheduled"
-    assert b.publish(event("s3", not_before=due, **PAIR)) == "scheduled"
-    assert b.publish(event("r1", retracts="s1", **PAIR)) == "new"
-    assert b.publish(event("c2", "award", corrects="s2", **PAIR)) == "new"
-    until(lambda: "s3" in r.uids(), "the one that was left comes")
-    b.publish(event("end"))
-    r.wait_for({"s3", "c2", "end"})
-    assert not r.withdrawn() and not board.withdrawn()
-    assert len(board.uids()) == 1
+    due = t[0] * 1000 + t[1] // 1000 + 1500
+    if away:
+        rs[away].stop()
+    later = dict(not_before=due, **PAIR)
+    for bytes_ in (event("s1", "penalty", HUXU, **later), event("s2", "award", HUXU, **later),
+                   event("s3", "award", WUZHONG, private=True, **later), event("s4", "award", HUXU, **later),
+                   event("s5", "penalty", HUXU, **later), event("s6", "penalty", HUXU, **later)):
+        assert b.publish(bytes_) == "scheduled"
+    for bytes_ in (event("r1", "penalty", HUXU, retracts="s1", **PAIR),
+                   event("c2", "award", WUZHONG, corrects="s2", **PAIR),                # A -> B
+                   event("c3", "award", WUZHONG, corrects="s3", **PAIR),                # private -> public
+                   event("c4", "award", HUXU, private=True, corrects="s4", **PAIR)):    # public -> private
+        assert b.publish(bytes_) == "new"
+    # The correction waits too, and for as long as the corrected one.
+    assert b.publish(event("c5", "penalty", WUZHONG, corrects="s5", **later)) == "scheduled"
+    everyone = b.recorder("everyone", "-s", "time:1000")
+    until(lambda: "s6" in everyone.uids() and "c5" in everyone.uids(), "what was left comes when it is due")
+    t = b.r.time()
+    assert t[0] * 1000 + t[1] // 1000 >= due
+    assert b.publish(event("end-1", "penalty", HUXU)) == b.publish(event("end-2", "award", WUZHONG)) == "new"
+    if away:
+        rs[away].start()
+    rs["huxu"].wait_for({"c4", "s6", "end-1"})
+    rs["wuzhong"].wait_for({"c2", "c3", "c5", "end-2"})
+    rs["awards"].wait_for({"c2", "c3", "c4", "end-2"})
+    rs["penalties"].wait_for({"c5", "s6", "end-1"})
+    everyone.wait_for({"c2", "c3", "c4", "c5", "s6", "end-1", "end-2"})
+    until(lambda: len(rs["board"].uids()) == 3, "the board shows the public ones")
+    assert not any(r.withdrawn() for r in (everyone, *rs.values()))
+    for uid in ("s1", "s2", "s3", "s4"):
+        assert b.publish(event(uid, "penalty", HUXU, **later)) in ("conflict", "repeat"), f"{uid} is known"
+
+
+@test
+def what_waits_and_is_taken_back_is_never_seen(b):
+    scheduled_and_taken_back(b, None)
+
+
+@test
+def nor_by_the_station_that_was_offline(b):
+    scheduled_and_taken_back(b, "huxu")
+
+
+@test
+def nor_by_the_other_district_that_was_offline(b):
+    scheduled_and_taken_back(b, "wuzhong")
+
+
+@test
+def nor_by_the_subscriber_to_awards_that_was_offline(b):
+    scheduled_and_taken_back(b, "awards")
+
+
+@test
+def nor_by_the_subscriber_to_penalties_that_was_offline(b):
+    scheduled_and_taken_back(b, "penalties")
+
+
+@test
+def nor_by_the_board_that_was_offline(b):
+    scheduled_and_taken_back(b, "board")
+
+
+@test
+def a_correction_that_waits_takes_the_original_back_when_it_comes(b):
+    b.start()
+    rs = three(b)
+    assert b.publish(event("p", "penalty", HUXU, **PAIR)) == "new"
+    assert b.publish(event("q", "award", HUXU, **PAIR)) == "new"
+    rs["huxu"].wait_for({"p", "q"})
+    until(lambda: len(rs["board"].uids()) == 1, "the board shows the award")
+    shown = set(rs["board"].uids())
+    t = b.r.time()
+    due = t[0] * 1000 + t[1] // 1000 + 1000
+    assert b.publish(event("p2", "penalty", WUZHONG, corrects="p", not_before=due, **PAIR)) == "scheduled"
+    assert b.publish(event("q2", "award", WUZHONG, private=True, corrects="q", not_before=due, **PAIR)) == "scheduled"
+    rs["wuzhong"].wait_for({"p2", "q2"})
+    t = b.r.time()
+    assert t[0] * 1000 + t[1] // 1000 >= due
+    rs["huxu"].wait_withdrawn({"p", "q"})
+    rs["board"].wait_withdrawn(shown)
+    assert len(rs["board"].uids()) == 1
 
 
 @test

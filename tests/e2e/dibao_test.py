@@ -490,8 +490,8 @@ class Bureau:
         for what in (self.recorders.values(), self.daemons):
             alive = [x for x in what if x.process and x.process.alive()]
             for x in alive:
+                x.process.signal(signal.SIGCONT)  # first: it would undo the stop by which leaks are looked for
                 x.process.signal(signal.SIGTERM)
-                x.process.signal(signal.SIGCONT)
             for x in alive:
                 code = x.process.wait()
                 assert code == 0, f"{x.name} ended with {code} when told to end"

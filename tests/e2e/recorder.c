@@ -234,10 +234,10 @@ static int run(struct recorder *r, struct dibao_subscriber *s, int signals)
 		e = dibao_subscriber_dispatch(s, ACKS_MAX);
 		if (e < 0)
 			return e;
+		fflush(stdout); /* what led to a line in the file is told before it */
 		e = take_over(r, s);
 		if (e < 0)
 			return e;
-		fflush(stdout);
 		if (r->refused)
 			return -EACCES;
 		if (r->hang_at && r->n_events >= r->hang_at)
