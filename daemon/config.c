@@ -60,6 +60,9 @@ static const struct option options[] = {
 	{"dibao", "endpoints", KIND_LIST, AT(endpoints), "ipc:///run/dibao/dibao.sock", 1, 256,
 	 false, NULL},
 	{"dibao", "control", KIND_TEXT, AT(control), "/run/dibao/control", 0, 100, false, NULL},
+	{"dibao", "access", KIND_TEXT, AT(access), "", 0, 512, true, NULL},
+	{"dibao", "curve_key_file", KIND_TEXT, AT(curve_key_file), "", 0, 512, false, NULL},
+	{"dibao", "insecure", KIND_BOOL, AT(insecure), "no", 0, 0, false, NULL},
 	{"dibao", "view_key_file", KIND_TEXT, AT(view_key_file), "", 0, 512, false, NULL},
 	{"dibao", "io_threads", KIND_COUNT, AT(io_threads), "1", 1, 8, false, NULL},
 	{"dibao", "max_sessions", KIND_COUNT, AT(max_sessions), "10000", 1, 100000, true, NULL},
@@ -446,6 +449,10 @@ static int on_option(void *userdata, const char *section, const char *name, cons
 {
 	struct parse *p = userdata;
 
+	/* dibaoctl's, which reads the same file. */
+	if (strcmp(section, "client") == 0) {
+		return 1;
+	}
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		const struct option *o = &options[i];
 
@@ -485,6 +492,20 @@ static void check_together(struct parse *p)
 	}
 	if (c->silence_ms <= c->heartbeat_ms) {
 		fault(p, "silence_ms: expected more than heartbeat_ms");
+	}
+	for (size_t i = 0; i < c->n_endpoints; i++) {
+		if (strncmp(c->endpoints[i], "tcp://", 6) != 0) {
+			continue;
+		}
+		if (!c->curve_key_file[0] && !c->insecure) {
+			fault(p, "endpoints: %s needs curve_key_file, or insecure = yes",
+			      c->endpoints[i]);
+		} else if (c->curve_key_file[0] && !c->access[0]) {
+			fault(p,
+			      "curve_key_file: expected access beside it, or nobody could "
+			      "connect to %s",
+			      c->endpoints[i]);
+		}
 	}
 	if (c->redis_user[0] && !c->redis_password_file[0]) {
 		fault(p, "redis_user: expected redis_password_file beside it");

@@ -25,6 +25,9 @@ struct config {
 						  "ipc:///run/dibao/dibao.sock" */
 	size_t n_endpoints;
 	char *control;	       /* unix socket for dibaoctl: "/run/dibao/control"; "" = none */
+	char *access;	       /* the policy's file; "" = none: nobody but who needs no key */
+	char *curve_key_file;  /* secret key for tcp endpoints, or a credential's name; "" = none */
+	bool insecure;	       /* tcp endpoints without CURVE */
 	char *view_key_file;   /* 32 bytes, hex; "" = a random key at each start, warned of */
 	unsigned io_threads;   /* ZeroMQ, 1..8 */
 	unsigned max_sessions; /* 1..100000 */

@@ -82,7 +82,7 @@ class Stage:
     def start_daemon(self):
         self.log = open(f'{self.dir}/dibaod.log', 'w')
         with open(f'{self.dir}/dibaod.conf', 'w') as f:
-            f.write(f'[dibao]\nendpoints = tcp://127.0.0.1:*\ncontrol = {self.dir}/control\n'
+            f.write(f'[dibao]\nendpoints = tcp://127.0.0.1:*\ninsecure = yes\ncontrol = {self.dir}/control\n'
                     f'[redis]\nredis = {self.redis_address}\n')
         self.daemon = start([program('dibaod'), '-c', f'{self.dir}/dibaod.conf'], stderr=self.log)
 

@@ -296,7 +296,7 @@ class Daemon:
                  "private_ms": "retention", "hold_ms": "retention", "cap_bytes": "retention",
                  "log_level": "log", "command_timeout_ms": "redis", "connect_timeout_ms": "redis"}
         values = {"bureau": "3205", "endpoints": f"{self.ipc} {self.tcp}", "control": self.control,
-                  "redis": "unix:" + self.b.redis_socket, "view_key_file": self.b.view_key,
+                  "insecure": "yes", "redis": "unix:" + self.b.redis_socket, "view_key_file": self.b.view_key,
                   "heartbeat_ms": 200, "lease_ms": 2000, "silence_ms": 5000, "log_level": "debug", **self.conf}
         text = ""
         for section in ("dibao", "redis", "fanout", "retention", "log"):

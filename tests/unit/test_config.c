@@ -76,6 +76,7 @@ static void values_are_read_with_their_units(void **state)
 	(void)state;
 	assert_int_equal(load(&c, "[dibao]\n"
 				  "endpoints = tcp://0.0.0.0:7320, ipc:///a  tcp://[::1]:1\n"
+				  "curve_key_file = dibaod.key\naccess = /a.conf\n"
 				  "[redis]\nunsafe_redis = yes\nredis = 10.0.0.1:6379\n"
 				  "[fanout]\nring_bytes = 4 MiB\nwindow_bytes=256K ; comment\n"
 				  "heartbeat_ms = 200\nsilence_ms = 1min\n"
@@ -151,6 +152,10 @@ static void options_that_contradict_each_other_are_refused(void **state)
 	refused("[redis]\nredis = redis.example:6379\n", "redis: expected unix:/path or an IP");
 	refused("[fanout]\nbudget_bytes = 1M\nwindow_bytes = 2M\n", "budget_bytes: expected");
 	refused("[fanout]\nsilence_ms = 15s\n", "silence_ms: expected more than heartbeat_ms");
+	refused("[dibao]\nendpoints = ipc:///a tcp://*:1\n",
+		"endpoints: tcp://*:1 needs curve_key_file, or insecure = yes");
+	refused("[dibao]\nendpoints = tcp://*:1\ncurve_key_file = k\ninsecure = yes\n",
+		"curve_key_file: expected access beside it");
 	refused("[redis]\nredis_user = u\n", "redis_user: expected redis_password_file");
 }
 
