@@ -47,6 +47,13 @@ const struct access_entry *access_by_key(const struct access *a, const char *z85
 	return k ? &a->entries[k->entry] : NULL;
 }
 
+const struct access_entry *access_who(const struct access *a, const char *who)
+{
+	bool keyless = !strcmp(who, ACCESS_LOCAL) || !strcmp(who, ACCESS_INSECURE);
+
+	return keyless ? access_find(a, who) : access_by_key(a, who);
+}
+
 /* ---- what ---- */
 
 __attribute__((format(printf, 4, 5))) static struct access_answer

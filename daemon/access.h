@@ -82,6 +82,8 @@ struct access *access_free(struct access *a);
 /* Borrowed from the policy, or NULL. */
 const struct access_entry *access_find(const struct access *a, const char *name);
 const struct access_entry *access_by_key(const struct access *a, const char *z85);
+/* By what zap.h says of a peer: a key, ACCESS_LOCAL or ACCESS_INSECURE. */
+const struct access_entry *access_who(const struct access *a, const char *who);
 
 /* What a decision says. */
 struct access_answer {

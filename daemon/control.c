@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include "server_parts.h"
+#include "zap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,10 +110,11 @@ static json_t *client(const struct server *s, const struct session *k)
 	bool active = k->state == SESSION_ACTIVE;
 
 	lease_instance_hex(instance, k);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:f, s:I, s:I, s:I, s:I, s:I}",
-			 "name", k->durable, "instance", instance, "state", states[k->state],
-			 "peer_view", k->lane && k->lane->filter.public_view ? "public" : "full",
-			 "types", names(k, true), "orgs", names(k, false), "lag_events",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:f, s:I, s:I, s:I, s:I, s:I}",
+			 "name", k->durable, "policy", k->access ? k->access->name : "", "instance",
+			 instance, "state", states[k->state], "peer_view",
+			 k->lane && k->lane->filter.public_view ? "public" : "full", "types",
+			 names(k, true), "orgs", names(k, false), "lag_events",
 			 active ? lag_events(s, k) : (json_int_t)0, "lag_seconds",
 			 active ? lag_seconds(s, k) : 0.0, "credit_bytes",
 			 (json_int_t)(k->window_bytes > inflight ? k->window_bytes - inflight : 0),
@@ -149,14 +151,15 @@ static json_t *do_status(struct server *s)
 		"ring_entries", (json_int_t)h->n_records, "payload_bytes",
 		(json_int_t)frame_live_bytes());
 	json_t *n = json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "entries",
-		(json_int_t)r->n_entries, "entry_bytes", (json_int_t)r->n_bytes, "adopted",
-		(json_int_t)r->n_adopted, "repeats", (json_int_t)r->n_repeats, "quarantined",
-		(json_int_t)r->n_quarantined, "unknown_keys", (json_int_t)r->n_unknown_keys,
-		"frames", (json_int_t)f->n_frames, "items", (json_int_t)f->n_items, "bytes",
-		(json_int_t)f->n_bytes, "slice_reads", (json_int_t)h->n_loads, "refused",
-		(json_int_t)s->sessions->n_refused, "protocol_errors",
-		(json_int_t)s->sessions->n_protocol_errors, "receipts",
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"entries", (json_int_t)r->n_entries, "entry_bytes", (json_int_t)r->n_bytes,
+		"adopted", (json_int_t)r->n_adopted, "repeats", (json_int_t)r->n_repeats,
+		"quarantined", (json_int_t)r->n_quarantined, "unknown_keys",
+		(json_int_t)r->n_unknown_keys, "frames", (json_int_t)f->n_frames, "items",
+		(json_int_t)f->n_items, "bytes", (json_int_t)f->n_bytes, "slice_reads",
+		(json_int_t)h->n_loads, "refused", (json_int_t)s->sessions->n_refused, "revoked",
+		(json_int_t)s->sessions->n_revoked, "keys_refused", (json_int_t)zap_refused(s->zap),
+		"protocol_errors", (json_int_t)s->sessions->n_protocol_errors, "receipts",
 		(json_int_t)s->sessions->n_receipts);
 
 	json_object_set_new(a, "counters", n);

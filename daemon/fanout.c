@@ -75,7 +75,8 @@ static const struct frame_context *encoding(struct fanout *f)
 	return &f->opt.encode;
 }
 
-/* 0 sent; -EDQUOT no credit, -EAGAIN socket full, -ESTALE the lease is over, -EHOSTUNREACH gone. */
+/* 0 sent; -EDQUOT no credit, -EAGAIN socket full, -ESTALE the lease or the grant is over,
+ * -EHOSTUNREACH gone. */
 static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 		      struct frame *frame, uint8_t flags)
 {
@@ -92,6 +93,8 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 		return -EHOSTUNREACH;
 	if (s->durable[0] && boottime_usec() > s->lease_until_usec)
 		return -ESTALE;
+	if ((int64_t)d.clock_ms >= s->expires_ms)
+		return -ESTALE; /* the tick ends it */
 	if (frame->count && !session_has_credit(s, c, frame->bytes, share(f)))
 		return -EDQUOT;
 	if (entry_id_cmp(frame->after, s->at[c].repeats) < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dibaod: see dibaod(8). */
+#include "access.h"
 #include "config.h"
 #include "log.h"
 #include "server.h"
@@ -16,7 +17,7 @@ static const char usage[] =
 	"Carries personnel events from the queue in Redis to subscribers.\n"
 	"\n"
 	"  -c, --config FILE   configuration (default: built-in values, see dibaod.conf(5))\n"
-	"      --check-config  print the effective configuration and exit\n"
+	"      --check-config  check configuration and access policy, print the former, exit\n"
 	"      --unsafe-redis  start on a Redis that may lose what it acknowledged; logged\n"
 	"  -h, --help          this text\n"
 	"      --version       version\n"
@@ -68,6 +69,13 @@ int main(int argc, char **argv)
 	if (config_load(&opt.config, opt.config_path, stderr) < 0)
 		return EX_CONFIG;
 	if (check) {
+		struct access *policy;
+
+		if (access_load(&policy, opt.config->access, stderr) < 0) {
+			config_free(opt.config);
+			return EX_CONFIG;
+		}
+		access_free(policy);
 		config_print(opt.config, stdout);
 		config_free(opt.config);
 		return 0;

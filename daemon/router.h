@@ -30,9 +30,18 @@ int router_new(struct router **ret, const struct router_options *opt);
 /* Closes the socket, giving what is queued at most linger_ms. */
 struct router *router_free(struct router *r, int linger_ms);
 
-int router_bind(struct router *r, const char *endpoint);
+/* For the authentication handler, which must be bound first; borrowed. */
+void *router_context(struct router *r);
+
+/* zap_domain: which of zap.h's ways in this is; secret_key: CURVE, Z85; NULL: none. */
+int router_bind(struct router *r, const char *endpoint, const char *zap_domain,
+		const char *secret_key);
 /* The endpoint as bound, port filled in; borrowed until the next call. */
 const char *router_last_endpoint(struct router *r);
+
+/* The User-Id of the message being handed to on_message; NULL: it has none. Borrowed until that
+ * returns. What it is worth zap_user() says. */
+const char *router_user_id(const struct router *r);
 
 /* One frame, or header and payload. payload is shared, not consumed; NULL: none.
  * 0, -EAGAIN the peer's queue is full, -EHOSTUNREACH it is gone, or another error. */

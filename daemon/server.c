@@ -3,14 +3,17 @@
 #include "call.h"
 #include "clock.h"
 #include "control.h"
+#include "credential.h"
 #include "housekeeping.h"
 #include "log.h"
 #include "log_ids.h"
+#include "policy.h"
 #include "queue.h"
 #include "reader.h"
 #include "redis_check.h"
 #include "rollback.h"
 #include "server_parts.h"
+#include "zap.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -132,7 +135,7 @@ static void start_tail(struct server *s)
 static int bind_all(struct server *s)
 {
 	for (size_t i = 0; i < s->config->n_endpoints; i++) {
-		int r = router_bind(s->router, s->config->endpoints[i]);
+		int r = policy_bind(s, s->config->endpoints[i]);
 
 		if (r < 0) {
 			log_text(LOG_ERR, "cannot bind %s: %s", s->config->endpoints[i],
@@ -141,6 +144,7 @@ static int bind_all(struct server *s)
 		}
 		log_text(LOG_INFO, "listening on %s", router_last_endpoint(s->router));
 	}
+	policy_forget_key(s);
 	return 0;
 }
 
@@ -178,6 +182,7 @@ static void on_state_loaded(struct server *s, int err,
 	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
 	history_reset(s->history, tail);
 	s->loaded = true;
+	policy_register_durables(s);
 	advance(s);
 }
 
@@ -377,13 +382,21 @@ int server_reload(struct server *s, char *ret_text, size_t cap)
 	char *errors = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&errors, &len);
+	struct access *policy = NULL;
+	unsigned n_ended = 0;
 	int r, n = 0;
 
 	if (!f)
 		return -ENOMEM;
 	r = config_load(&fresh, s->config_path, f);
 	if (r == 0)
+		r = access_load(&policy, fresh->access, f);
+	if (r == 0) {
 		n = config_reload(s->config, fresh, f);
+		n_ended = policy_replace(s, policy);
+	} else {
+		config_free(fresh);
+	}
 	fclose(f);
 	if (len && errors[len - 1] == '\n')
 		errors[len - 1] = '\0';
@@ -392,7 +405,8 @@ int server_reload(struct server *s, char *ret_text, size_t cap)
 	} else {
 		log_set_level(s->config->log_level);
 		fanout_set_limits(s->fanout, s->config->budget_bytes, s->config->catchup_percent);
-		snprintf(ret_text, cap, n ? "reloaded; %s" : "reloaded%s", errors ? errors : "");
+		snprintf(ret_text, cap, "reloaded, %u sessions revoked%s%s", n_ended, n ? "; " : "",
+			 errors ? errors : "");
 	}
 	log_event(r < 0 ? LOG_ERR : LOG_NOTICE, LOG_ID_RELOADED, ret_text);
 	free(errors);
@@ -419,17 +433,17 @@ static int load_view_key(struct server *s)
 	char hex[2 * DIBAO_VIEW_KEY_BYTES + 2];
 	size_t n, len;
 	FILE *f;
+	int r;
 
 	if (!s->config->view_key_file[0]) {
 		randombytes_buf(s->view_key, sizeof s->view_key);
 		log_text(LOG_WARNING, "no view_key_file: public ids change with every start");
 		return 0;
 	}
-	f = fopen(s->config->view_key_file, "re");
-	if (!f) {
-		log_text(LOG_ERR, "view_key_file %s: %s", s->config->view_key_file,
-			 strerror(errno));
-		return -errno;
+	r = credential_open(&f, s->config->view_key_file, false);
+	if (r < 0) {
+		log_text(LOG_ERR, "view_key_file %s: %s", s->config->view_key_file, strerror(-r));
+		return r;
 	}
 	n = fread(hex, 1, sizeof hex - 1, f);
 	fclose(f);
@@ -448,14 +462,15 @@ static int read_password(const char *path, char **ret)
 	char buf[256];
 	size_t n;
 	FILE *f;
+	int r;
 
 	*ret = NULL;
 	if (!path || !path[0])
 		return 0;
-	f = fopen(path, "re");
-	if (!f) {
-		log_text(LOG_ERR, "redis_password_file %s: %s", path, strerror(errno));
-		return -errno;
+	r = credential_open(&f, path, false);
+	if (r < 0) {
+		log_text(LOG_ERR, "redis_password_file %s: %s", path, strerror(-r));
+		return r;
 	}
 	n = fread(buf, 1, sizeof buf - 1, f);
 	fclose(f);
@@ -534,6 +549,12 @@ static int make_parts(struct server *s)
 							    .on_garbage = on_garbage});
 	if (r < 0)
 		return r;
+	r = zap_new(&s->zap, &(struct zap_options){.event = s->event,
+						   .context = router_context(s->router),
+						   .userdata = s,
+						   .known = policy_knows});
+	if (r < 0)
+		return r;
 	r = fanout_new(&s->fanout, &(struct fanout_options){.event = s->event,
 							    .router = s->router,
 							    .history = s->history,
@@ -558,7 +579,9 @@ static int make_parts(struct server *s)
 								  .router = s->router,
 								  .history = s->history,
 								  .lanes = s->lanes,
-								  .fanout = s->fanout});
+								  .fanout = s->fanout,
+								  .zap = s->zap,
+								  .policy = s->policy});
 	if (r < 0)
 		return r;
 	return housekeeping_new(&s->housekeeping,
@@ -591,6 +614,8 @@ int server_new(struct server **ret, const struct server_options *opt)
 		r = withdrawn_init(&s->withdrawn);
 	if (r >= 0)
 		r = load_view_key(s);
+	if (r >= 0)
+		r = policy_start(s);
 	/* Blocked before libzmq makes its threads: signals are the loop's alone. */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
@@ -645,6 +670,7 @@ struct server *server_free(struct server *s)
 	redis_link_free(s->main);
 	sessions_free(s->sessions);
 	fanout_free(s->fanout);
+	zap_free(s->zap);
 	router_free(s->router, LINGER_MS);
 	lanes_free(s->lanes);
 	history_free(s->history);
@@ -657,6 +683,7 @@ struct server *server_free(struct server *s)
 	sd_event_source_disable_unref(s->sigint);
 	sd_event_source_disable_unref(s->sigterm);
 	sd_event_unref(s->event);
+	policy_stop(s);
 	config_free(s->config);
 	sodium_memzero(s->view_key, sizeof s->view_key);
 	free(s);

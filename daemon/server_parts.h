@@ -27,9 +27,12 @@ struct server {
 	struct lanes *lanes;
 	struct fanout *fanout;
 	struct router *router;
+	struct zap *zap;
 	struct sessions *sessions;
+	struct access *policy;
 	struct control *control;
 	struct housekeeping *housekeeping;
+	char curve_key[DIBAO_KEY_TEXT]; /* secret; "" = none, or bound already */
 	uint8_t view_key[DIBAO_VIEW_KEY_BYTES];
 	char base[64], daemon_id[128];
 	uint64_t epoch, started_usec, drain_until_usec;

@@ -11,6 +11,7 @@ struct session *session_new(uint32_t routing_id)
 	if (!s)
 		return NULL;
 	s->routing_id = routing_id;
+	s->expires_ms = INT64_MAX;
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 		s->at[c].next_number = 1;
 	return s;

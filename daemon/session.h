@@ -19,6 +19,7 @@
 enum { SESSION_FLIGHTS_MAX = 1024, SESSION_RECEIPTS_MAX = 1024 };
 
 struct lane;
+struct access_entry;
 
 struct flight {
 	uint64_t number, token;
@@ -48,8 +49,11 @@ enum session_state {
 struct session {
 	uint32_t routing_id;
 	enum session_state state;
-	struct lane *lane;		 /* borrowed; NULL until ACTIVE */
-	char durable[WIRE_NAME_MAX + 1]; /* "" = none */
+	char who[41];			   /* its key, or ZAP_LOCAL, ZAP_INSECURE */
+	const struct access_entry *access; /* borrowed from the policy in force */
+	int64_t expires_ms;		   /* Unix ms: then nothing is sent any more */
+	struct lane *lane;		   /* borrowed; NULL until ACTIVE */
+	char durable[WIRE_NAME_MAX + 1];   /* "" = none */
 	uint8_t instance[WIRE_INSTANCE_BYTES];
 	uint64_t epoch, counter;   /* fencing token; 0/0 without a durable name */
 	uint64_t lease_until_usec; /* CLOCK_BOOTTIME; nothing is sent after it */

@@ -27,13 +27,14 @@ struct session *sessions_find(struct sessions *m, uint32_t routing_id, uint64_t 
 
 void session_log(int level, const struct session *s, const char *text)
 {
-	char client[96], peer[32];
+	char client[96], name[96], peer[32];
 
 	if (level > LOG_WARNING && !log_limited("session"))
 		return;
 	snprintf(client, sizeof client, "DIBAO_CLIENT=%s", s->durable[0] ? s->durable : "-");
 	snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, s->routing_id);
-	log_event(level, NULL, text, client, peer);
+	snprintf(name, sizeof name, "DIBAO_NAME=%s", s->access ? s->access->name : "-");
+	log_event(level, NULL, text, client, name, peer);
 }
 
 void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_reason why,
@@ -137,6 +138,8 @@ void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, 
 		m->n_protocol_errors++;
 	if (why == DIBAO_REASON_REFUSED)
 		m->n_refused++;
+	if (why == DIBAO_REASON_REVOKED)
+		m->n_revoked++;
 	if (why != DIBAO_REASON_DRAINING)
 		session_log(why == DIBAO_REASON_CLOSING ? LOG_INFO : LOG_NOTICE, s, text);
 	end_quietly(m, s, why != DIBAO_REASON_SUPERSEDED);
@@ -340,6 +343,10 @@ static int on_tick(sd_event_source *src, uint64_t usec, void *userdata)
 				     "nothing was heard for too long");
 			continue;
 		}
+		if (unix_ms() >= s->expires_ms) {
+			sessions_end(m, s, DIBAO_REASON_REVOKED, "expires: the date is past");
+			continue;
+		}
 		if (s->state == SESSION_STANDBY && now >= s->lease_due_usec)
 			start_retry_standby(m, s, now);
 		if (now >= s->beat_due_usec) {
@@ -410,6 +417,34 @@ struct sessions *sessions_free(struct sessions *m)
 void sessions_accept(struct sessions *m, bool accept)
 {
 	m->accepting = accept;
+}
+
+unsigned sessions_set_policy(struct sessions *m, const struct access *policy)
+{
+	struct session *next;
+	unsigned n = 0;
+
+	m->opt.policy = policy;
+	/* None keeps a pointer into the old one, whatever becomes of it below. */
+	for (struct session *s = m->first; s; s = s->next)
+		s->access = access_who(policy, s->who);
+	for (struct session *s = m->first; s; s = next) {
+		struct access_request held = start_held(s);
+		struct access_answer a = {.why = "not in the policy any more"};
+
+		next = s->next;
+		if (s->access) {
+			a = access_still(s->access, &held, unix_ms());
+			s->expires_ms = s->access->expires_ms;
+		}
+		if (a.yes)
+			continue;
+		sessions_end(m, s, DIBAO_REASON_REVOKED, a.why);
+		n++;
+	}
+	for (struct session *s = m->ended; s; s = s->next)
+		s->access = NULL;
+	return n;
 }
 
 void sessions_expect_repeats(struct sessions *m, const struct entry_id upto[DIBAO_CHANNEL_COUNT])

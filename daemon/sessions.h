@@ -15,6 +15,7 @@
 #ifndef DAEMON_SESSIONS_H
 #define DAEMON_SESSIONS_H
 
+#include "access.h"
 #include "config.h"
 #include "fanout.h"
 #include "redis_link.h"
@@ -32,6 +33,8 @@ struct sessions_options {
 	struct history *history;
 	struct lanes *lanes;
 	struct fanout *fanout;
+	const struct zap *zap;
+	const struct access *policy; /* until sessions_set_policy() */
 };
 
 struct sessions {
@@ -44,7 +47,7 @@ struct sessions {
 	uint64_t next_serial, renew_due_usec;
 	unsigned n_outstanding; /* writes under way to Redis, for the drain */
 	bool accepting, draining;
-	uint64_t n_refused, n_protocol_errors, n_receipts;
+	uint64_t n_refused, n_revoked, n_protocol_errors, n_receipts;
 };
 
 int sessions_new(struct sessions **ret, const struct sessions_options *opt);
@@ -56,6 +59,10 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 void sessions_on_garbage(struct sessions *m, uint32_t routing_id);
 /* fanout's on_gone. */
 void sessions_on_gone(struct session *s, void *userdata);
+
+/* Another policy is in force. Before this returns every session that holds more than it grants has
+ * ended and been told `revoked`; nothing is sent in between. Returns how many. */
+unsigned sessions_set_policy(struct sessions *m, const struct access *policy);
 
 /* Events were published again under new ids, up to these: frames up to there may hold repeats. */
 void sessions_expect_repeats(struct sessions *m, const struct entry_id upto[DIBAO_CHANNEL_COUNT]);
@@ -77,6 +84,8 @@ void session_log(int level, const struct session *s, const char *text);
 
 void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, const void *frame,
 		 size_t len, uint64_t now);
+/* What a session holds, in the policy's terms. */
+struct access_request start_held(const struct session *s);
 void start_retry_standby(struct sessions *m, struct session *s, uint64_t now);
 
 /* The instance as Redis has it. */

@@ -12,7 +12,9 @@
 #include "clock.h"
 #include "lane.h"
 #include "log.h"
+#include "log_ids.h"
 #include "sessions.h"
+#include "zap.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,6 +29,7 @@ struct asked {
 	enum dibao_start from;
 	int64_t arg;
 	uint32_t window_bytes;
+	uint8_t channels;
 };
 
 struct starting {
@@ -266,7 +269,7 @@ static void activate(struct starting *st, struct session *s)
 	struct sessions *m = st->m;
 	const struct config *cfg = m->opt.config;
 	struct asked *a = s->hello;
-	uint8_t channels = filter_channels(&a->filter);
+	uint8_t channels = a->channels;
 	uint64_t now = boottime_usec();
 
 	if (lanes_join(m->opt.lanes, &a->filter, &s->lane) < 0) {
@@ -418,21 +421,46 @@ static void end_previous(struct sessions *m, const struct session *s)
 	}
 }
 
-static void refuse(struct sessions *m, uint32_t routing_id, enum dibao_reason why, const char *text)
+static void refuse(struct sessions *m, uint32_t routing_id, const struct access_entry *e,
+		   enum dibao_reason why, const char *text)
 {
+	char name[96], peer[32];
+
 	*(why == DIBAO_REASON_PROTOCOL ? &m->n_protocol_errors : &m->n_refused) += 1;
-	if (log_limited("refused"))
-		log_text(LOG_NOTICE, "HELLO of peer %08" PRIx32 " refused: %s", routing_id, text);
+	if (log_limited("refused")) {
+		snprintf(name, sizeof name, "DIBAO_NAME=%s", e ? e->name : "-");
+		snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, routing_id);
+		log_event(LOG_NOTICE, LOG_ID_REFUSED, text, name, peer);
+	}
 	sessions_send_goodbye(m, routing_id, why, text);
+}
+
+/* The policy's word on a well-formed HELLO. */
+static struct access_answer grant(const struct access_entry *e, const struct wire_hello *h,
+				  struct asked *a)
+{
+	struct access_request rq = {.filter = a->filter, .window_bytes = a->window_bytes};
+	struct access_answer answer;
+	char durable[WIRE_NAME_MAX + 1] = "";
+
+	if (h->durable.p)
+		memcpy(durable, h->durable.p, h->durable.len);
+	rq.durable = durable;
+	answer = access_narrow(e, &rq, unix_ms());
+	a->filter = rq.filter;
+	a->window_bytes = rq.window_bytes;
+	a->channels = rq.channels;
+	return answer;
 }
 
 /* Says no, or fills *ret. */
 static bool acceptable(struct sessions *m, uint32_t routing_id, const struct wire_hello *h,
-		       struct asked *ret)
+		       const struct access_entry *e, struct asked *ret)
 {
 	const struct config *c = m->opt.config;
 	const char *why = NULL;
 	enum dibao_reason reason = DIBAO_REASON_REFUSED;
+	struct access_answer answer;
 
 	if (h->proto_min > WIRE_PROTO_MAX || h->proto_max < WIRE_PROTO_MIN) {
 		why = "no common protocol version: this daemon speaks 1";
@@ -450,15 +478,18 @@ static bool acceptable(struct sessions *m, uint32_t routing_id, const struct wir
 		ret->arg = h->from_arg;
 		ret->window_bytes =
 			h->window_bytes < WIRE_WINDOW_MIN ? WIRE_WINDOW_MIN : h->window_bytes;
-		return true;
+		answer = grant(e, h, ret);
+		if (answer.yes)
+			return true;
+		why = answer.why;
 	}
-	refuse(m, routing_id, reason, why);
+	refuse(m, routing_id, e, reason, why);
 	return false;
 }
 
 /* Registered, not yet started. NULL: no memory. */
 static struct session *enter(struct sessions *m, uint32_t routing_id, const struct wire_hello *h,
-			     const struct asked *a, uint64_t now)
+			     const char *who, const struct asked *a, uint64_t now)
 {
 	struct session *s = session_new(routing_id);
 
@@ -468,6 +499,9 @@ static struct session *enter(struct sessions *m, uint32_t routing_id, const stru
 	if (!s->hello)
 		return session_free(s);
 	memcpy(s->hello, a, sizeof *a);
+	snprintf(s->who, sizeof s->who, "%s", who);
+	s->access = access_who(m->opt.policy, who);
+	s->expires_ms = s->access->expires_ms;
 	if (h->durable.p)
 		memcpy(s->durable, h->durable.p, h->durable.len);
 	memcpy(s->instance, h->instance, sizeof s->instance);
@@ -477,11 +511,31 @@ static struct session *enter(struct sessions *m, uint32_t routing_id, const stru
 	return s;
 }
 
+struct access_request start_held(const struct session *s)
+{
+	const struct asked *a = s->hello;
+	struct access_request held = {.durable = s->durable};
+
+	if (a) {
+		held.filter = a->filter;
+		held.window_bytes = a->window_bytes;
+		held.channels = a->channels;
+		return held;
+	}
+	held.filter = s->lane->filter;
+	held.window_bytes = s->window_bytes;
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		held.channels |= (uint8_t)(s->at[c].attached << c);
+	return held;
+}
+
 void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, const void *frame,
 		 size_t len, uint64_t now)
 {
 	struct wire_hello h;
 	struct asked a;
+	const char *who = zap_user(m->opt.zap, router_user_id(m->opt.router));
+	const struct access_entry *e = who ? access_who(m->opt.policy, who) : NULL;
 	const char *why = "malformed";
 	char text[160];
 
@@ -490,7 +544,7 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		if (s)
 			sessions_end(m, s, DIBAO_REASON_PROTOCOL, text);
 		else
-			refuse(m, routing_id, DIBAO_REASON_PROTOCOL, text);
+			refuse(m, routing_id, e, DIBAO_REASON_PROTOCOL, text);
 		return;
 	}
 	if (s) {
@@ -501,14 +555,24 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		return;
 	}
 	if (m->draining) {
-		refuse(m, routing_id, DIBAO_REASON_DRAINING, "daemon is stopping");
+		refuse(m, routing_id, e, DIBAO_REASON_DRAINING, "daemon is stopping");
 		return;
 	}
-	if (!m->accepting || !acceptable(m, routing_id, &h, &a))
+	if (!e) {
+		/* A key is let in only while the policy knows it. */
+		bool had = who && strcmp(who, ZAP_INSECURE) != 0;
+
+		refuse(m, routing_id, NULL, had ? DIBAO_REASON_REVOKED : DIBAO_REASON_REFUSED,
+		       had   ? "not in the policy any more"
+		       : who ? "nothing is granted to who has no key"
+			     : "not authenticated");
 		return;
-	s = enter(m, routing_id, &h, &a, now);
+	}
+	if (!m->accepting || !acceptable(m, routing_id, &h, e, &a))
+		return;
+	s = enter(m, routing_id, &h, who, &a, now);
 	if (!s) {
-		refuse(m, routing_id, DIBAO_REASON_BUSY, "no memory");
+		refuse(m, routing_id, e, DIBAO_REASON_BUSY, "no memory");
 		return;
 	}
 	end_previous(m, s);

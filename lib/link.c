@@ -126,7 +126,8 @@ static int open_socket(struct dibao_subscriber *s)
 	if (r < 0)
 		return r;
 	snprintf(name, sizeof name, "inproc://dibao-%p-%u", (void *)s, ++s->generation);
-	if (zmq_socket_monitor(s->socket, name, ZMQ_EVENT_DISCONNECTED) < 0)
+	if (zmq_socket_monitor(s->socket, name,
+			       ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) < 0)
 		return -zmq_errno();
 	s->monitor = zmq_socket(zmq, ZMQ_PAIR);
 	if (!s->monitor || zmq_connect(s->monitor, name) < 0)
@@ -470,23 +471,37 @@ static int on_data(struct dibao_subscriber *s, zmq_msg_t *m, const struct wire_d
 	return subscriber_begin_frame(s, h, m);
 }
 
-/* 1: the connection broke. */
-static int check_monitor(struct dibao_subscriber *s)
+/* What the monitor tells: ZMQ_EVENT_..., the last one that matters; 0: nothing. */
+static uint16_t check_monitor(struct dibao_subscriber *s)
 {
+	uint16_t event, found = 0;
 	zmq_msg_t m;
-	bool broke = false;
 
 	zmq_msg_init(&m);
 	while (zmq_msg_recv(&m, s->monitor, ZMQ_DONTWAIT) >= 0) {
 		if (zmq_msg_more(&m) && zmq_msg_size(&m) == 6) {
-			uint16_t event;
-
 			memcpy(&event, zmq_msg_data(&m), sizeof event);
-			broke |= event == ZMQ_EVENT_DISCONNECTED;
+			/* A refusal is followed by a disconnect, and says more. */
+			if (found != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+				found = event;
 		}
 	}
 	zmq_msg_close(&m);
-	return broke;
+	return found;
+}
+
+/* Not final, as a refusal by GOODBYE is: nobody vouches for this one, anyone on the wire may have
+ * sent it; and the policy may know the key a minute later. */
+static void on_broken(struct dibao_subscriber *s)
+{
+	switch (check_monitor(s)) {
+	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+		link_fail(s, DIBAO_REASON_REFUSED, "the daemon does not know this key");
+		break;
+	case ZMQ_EVENT_DISCONNECTED:
+		link_fail(s, DIBAO_REASON_NONE, "connection lost");
+		break;
+	}
 }
 
 int link_receive(struct dibao_subscriber *s, uint64_t now)
@@ -506,8 +521,7 @@ int link_receive(struct dibao_subscriber *s, uint64_t now)
 		if (r != EAGAIN)
 			return -r;
 		/* What arrived before the break has been read; now the break itself. */
-		if (check_monitor(s))
-			link_fail(s, DIBAO_REASON_NONE, "connection lost");
+		on_broken(s);
 		return 0;
 	}
 	s->heard_at = now;

@@ -133,6 +133,7 @@ cat >"$conf" <<CONF
 bureau = $bureau
 endpoints = $endpoint
 control = $run/control
+access = $run/access.conf
 view_key_file = $run/view.key
 
 [redis]
@@ -141,6 +142,13 @@ CONF
 terminal=
 [ -t 1 ] && terminal=1
 ctl="$bin/dibaoctl -c ${conf#"$root"/}"
+
+# Keys for this run alone: the daemon's, and that of a subscriber who may see all types.
+{
+	$ctl keygen tail --kind gateway --out "$run/tail.key" >"$run/access.conf" &&
+		$ctl keygen dibaod --server --out "$run/dibaod.key" >>"$conf" &&
+		printf 'key_file = %s\n' "$run/tail.key" >>"$conf"
+} 2>"$run/keygen.log" || fail "dibaoctl keygen failed" keygen
 
 start redis redis-server "$run/redis.conf"
 until_true redis 5 redis-cli -s "$run/redis.sock" ping
