@@ -7,7 +7,6 @@
 #include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct value {
 	bool set;
@@ -141,43 +140,6 @@ static int fail(struct dibao_error *err, int code, const char *field, const char
 		snprintf(err->reason, sizeof err->reason, "%s", reason);
 	}
 	return code;
-}
-
-int time_from_text(const char *text, int64_t *ret_ms)
-{
-	struct tm tm = {0};
-	int y, mo, d, h, mi, n = 0, zone = 0, zh, zm;
-	double s = 0;
-	const char *p;
-	char sign;
-
-	if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d%n", &y, &mo, &d, &h, &mi, &n) != 5 || !n)
-		return -EINVAL;
-	p = text + n;
-	if (*p == ':') {
-		char *end;
-
-		s = strtod(p + 1, &end);
-		if (end == p + 1 || s < 0 || s >= 61)
-			return -EINVAL;
-		p = end;
-	}
-	if ((*p == 'Z' || *p == 'z') && !p[1])
-		;
-	else if (sscanf(p, "%c%2d:%2d%n", &sign, &zh, &zm, &n) == 3 && !p[n] &&
-		 (sign == '+' || sign == '-') && zh < 24 && zm < 60)
-		zone = (sign == '-' ? -1 : 1) * (zh * 60 + zm);
-	else
-		return -EINVAL;
-	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59)
-		return -EINVAL;
-	tm.tm_year = y - 1900;
-	tm.tm_mon = mo - 1;
-	tm.tm_mday = d;
-	tm.tm_hour = h;
-	tm.tm_min = mi;
-	*ret_ms = ((int64_t)timegm(&tm) - zone * 60) * 1000 + (int64_t)(s * 1000 + 0.5);
-	return tm.tm_mday == d ? 0 : -EINVAL;
 }
 
 static int parse_int(const char *text, int64_t *ret)

@@ -151,7 +151,7 @@ static int check_value(struct walk *w, uint8_t slot, unsigned depth)
 	int r = 0;
 
 	if (f->kind == DIBAO_KIND_ANY) {
-		why = mp_skip_checked(&w->c, MP_DEPTH_MAX - 1);
+		why = mp_skip_checked(&w->c, depth - 1);
 		if (why)
 			return fail(w->err, -EBADMSG, path, "%s", why);
 	} else {
@@ -228,7 +228,7 @@ static void path_of_key(char *buf, size_t cap, const char *path, const struct mp
 }
 
 static int skip_unknown(struct walk *w, const char *path, const struct mp_value *key,
-			const struct mp_value *unknown, uint32_t n_unknown)
+			const struct mp_value *unknown, uint32_t n_unknown, unsigned depth)
 {
 	char where[64];
 	const char *why;
@@ -239,7 +239,7 @@ static int skip_unknown(struct walk *w, const char *path, const struct mp_value 
 	for (uint32_t i = 0; i < n_unknown; i++)
 		if (unknown[i].n == key->n && !memcmp(unknown[i].p, key->p, key->n))
 			return fail(w->err, -EBADMSG, where, "a key that stands twice");
-	why = mp_skip_checked(&w->c, MP_DEPTH_MAX - 1);
+	why = mp_skip_checked(&w->c, depth - 1);
 	if (why)
 		return fail(w->err, -EBADMSG, where, "%s", why);
 	w->ev->n_unknown++;
@@ -290,7 +290,7 @@ static int walk_map(struct walk *w, uint32_t count, uint8_t first, uint64_t requ
 			return fail(w->err, -EBADMSG, path, "a key that is not a string");
 		slot = first || envelope ? find_key(w->flat, first, hint, &key, w->c.end) : -1;
 		if (slot < 0) {
-			r = skip_unknown(w, path, &key, unknown, n_unknown);
+			r = skip_unknown(w, path, &key, unknown, n_unknown, depth);
 			if (r < 0)
 				return r;
 			unknown[n_unknown++] = key;
