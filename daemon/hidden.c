@@ -88,8 +88,9 @@ int hidden_apply(struct hidden *h, struct dibao_str text)
 		return -EINVAL;
 	memcpy(number, space + 1, n);
 	number[n] = '\0';
+	errno = 0;
 	until = strtoll(number, &end, 10);
-	if (*end)
+	if (errno || end != number + n)
 		return -EINVAL;
 	return hidden_set(h, (struct dibao_str){text.p, (size_t)(space - text.p)}, until);
 }
