@@ -41,14 +41,14 @@ static void pack_text(msgpack_packer *pk, const char *p, size_t n)
 	msgpack_pack_str_body(pk, p, n);
 }
 
-/* Any JSON value as it is; depth was bounded by the caller. */
+/* Any JSON value as it is; maps and arrays up to `depth` levels. */
 static int pack_any(msgpack_packer *pk, json_t *v, unsigned depth)
 {
 	const char *key;
 	json_t *item;
 	size_t i;
 
-	if (depth == 0)
+	if (depth == 0 && (json_is_object(v) || json_is_array(v)))
 		return -EBADMSG;
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
@@ -62,8 +62,11 @@ static int pack_any(msgpack_packer *pk, json_t *v, unsigned depth)
 		break;
 	case JSON_ARRAY:
 		msgpack_pack_array(pk, json_array_size(v));
-		json_array_foreach(v, i,
-				   item) if (pack_any(pk, item, depth - 1) < 0) return -EBADMSG;
+		json_array_foreach(v, i, item)
+		{
+			if (pack_any(pk, item, depth - 1) < 0)
+				return -EBADMSG;
+		}
 		break;
 	case JSON_STRING:
 		pack_text(pk, json_string_value(v), json_string_length(v));
@@ -131,9 +134,7 @@ static int pack_field(struct reading *r, int slot, json_t *v, unsigned depth)
 		return pack_by_text(r, slot, json_string_value(v));
 	if (json_is_object(v) && k == DIBAO_KIND_MAP)
 		return pack_object(r, v, r->flat->keys[slot].child, path, depth - 1);
-	if (json_is_real(v) && k != DIBAO_KIND_ANY)
-		return fail(r->err, -EINVAL, r->line, path, "expected a whole number");
-	if (pack_any(r->pk, v, depth) < 0)
+	if (pack_any(r->pk, v, depth - 1) < 0)
 		return fail(r->err, -EBADMSG, r->line, path, "nested too deep");
 	return 0;
 }
@@ -194,6 +195,30 @@ static const struct flat *flat_of(json_t *object)
 	return types_flat(t < 0 ? DIBAO_TYPE_UNKNOWN : t);
 }
 
+/* What jansson stumbled on. Its own text repeats what stands there, so it is not passed on. */
+static const char *what_is_wrong(const json_error_t *where)
+{
+	switch (json_error_code(where)) {
+	case json_error_duplicate_key:
+		return "a key that stands twice";
+	case json_error_invalid_utf8:
+		return "not UTF-8";
+	case json_error_numeric_overflow:
+		return "a number beyond 64 bits";
+	case json_error_stack_overflow:
+		return "nested too deep";
+	case json_error_null_byte_in_key:
+	case json_error_null_character:
+		return "a NUL character";
+	case json_error_premature_end_of_input:
+		return "not JSON: ends too early";
+	case json_error_end_of_input_expected:
+		return "not JSON: more after its end";
+	default:
+		return "not JSON: makes no sense";
+	}
+}
+
 int dibao_event_from_json(const char *text, size_t len, unsigned line, uint8_t **ret,
 			  size_t *ret_len, struct dibao_error *err)
 {
@@ -211,9 +236,8 @@ int dibao_event_from_json(const char *text, size_t len, unsigned line, uint8_t *
 			    12u * DIBAO_EVENT_MAX_BYTES);
 	object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
 	if (!object)
-		/* jansson's text repeats what stands there; say where only. */
 		return fail(err, -EBADMSG, line + (where.line > 0 ? (unsigned)where.line - 1 : 0),
-			    "", "not JSON: stops making sense at column %d", where.column);
+			    "", "%s, at column %d", what_is_wrong(&where), where.column);
 	if (!json_is_object(object)) {
 		json_decref(object);
 		return fail(err, -EBADMSG, line, "", "expected a JSON object");
@@ -240,17 +264,20 @@ int dibao_event_from_json(const char *text, size_t len, unsigned line, uint8_t *
 	return 0;
 }
 
-static int set_key(json_t *object, const struct mp_value *k, json_t *take)
+/* No field of ours is a float, but an event of a newer kind may have one. */
+static json_t *real_to_json(const struct mp_value *v)
 {
-	char name[256];
+	uint32_t half = (uint32_t)v->u;
+	double d;
+	float f;
 
-	if (k->n >= sizeof name) {
-		json_decref(take);
-		return -1;
+	if (v->n == sizeof f) {
+		memcpy(&f, &half, sizeof f);
+		d = f;
+	} else {
+		memcpy(&d, &v->u, sizeof d);
 	}
-	memcpy(name, k->p, k->n);
-	name[k->n] = '\0';
-	return json_object_set_new(object, name, take);
+	return isfinite(d) ? json_real(d) : json_null();
 }
 
 static json_t *to_json(struct mp_cursor *c, unsigned depth)
@@ -268,9 +295,9 @@ static json_t *to_json(struct mp_cursor *c, unsigned depth)
 	case MP_INT:
 		return json_integer(v.i);
 	case MP_UINT:
-		return json_integer(v.u > INT64_MAX ? INT64_MAX : (int64_t)v.u);
-	case MP_FLOAT: /* no field of ours; shown as null rather than guessed */
-		return json_null();
+		return v.u > INT64_MAX ? json_real((double)v.u) : json_integer((int64_t)v.u);
+	case MP_FLOAT:
+		return real_to_json(&v);
 	case MP_STR:
 		return json_stringn((const char *)v.p, v.n);
 	case MP_BIN:
@@ -299,7 +326,7 @@ static json_t *to_json(struct mp_cursor *c, unsigned depth)
 			if (!mp_read(c, &k) || k.kind != MP_STR)
 				goto fail;
 			item = to_json(c, depth - 1);
-			if (!item || set_key(j, &k, item) < 0)
+			if (!item || json_object_setn_new(j, (const char *)k.p, k.n, item) < 0)
 				goto fail;
 		}
 		return j;

@@ -99,7 +99,8 @@ bool mp_read_any(struct mp_cursor *c, struct mp_value *v)
 	case 0xca:
 	case 0xcb:
 		v->kind = MP_FLOAT;
-		return number(c, *b == 0xca ? 4 : 8, &v->u);
+		v->n = *b == 0xca ? 4 : 8;
+		return number(c, v->n, &v->u);
 	case 0xcc:
 	case 0xcd:
 	case 0xce:

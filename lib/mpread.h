@@ -33,7 +33,7 @@ struct mp_value {
 	union {
 		bool boolean;
 		int64_t i;  /* MP_INT: negative */
-		uint64_t u; /* MP_UINT: ≥ 0 */
+		uint64_t u; /* MP_UINT: ≥ 0; MP_FLOAT: its bits, of n bytes */
 	};
 	uint32_t n;	  /* length of str, bin, ext; count of array, map (pairs) */
 	const uint8_t *p; /* content of str, bin, ext */

@@ -79,7 +79,8 @@ static void copy_if(struct out *o, msgpack_packer *pk, const struct dibao_event 
 	copy_slot(o, pk, ev, flat, slot);
 }
 
-/* 张三丰 as 张**: the first character stays, a star for each further one, at most 4. */
+/* 张三丰 as 张**: the first character stays, also of a surname of two, and a star for each further
+ * one, at most 4. A name of one character would stand there whole: it is a star. */
 static void pack_masked(msgpack_packer *pk, struct dibao_str name)
 {
 	char buf[16];
@@ -90,6 +91,10 @@ static void pack_masked(msgpack_packer *pk, struct dibao_str name)
 	for (size_t i = n; i < name.len; i++)
 		stars += ((uint8_t)name.p[i] & 0xc0) != 0x80;
 	stars = stars > 4 ? 4 : stars;
+	if (stars == 0) {
+		n = 0;
+		stars = 1;
+	}
 	memcpy(buf, name.p, n);
 	memset(buf + n, '*', stars);
 	msgpack_pack_str(pk, n + stars);

@@ -31,7 +31,7 @@ void dibao_pid(const uint8_t key[DIBAO_VIEW_KEY_BYTES], const char *uid, size_t 
 /*
  * Encode the public view of a parsed event into buf (cap bytes). Returns the
  * length, or -EACCES for an event that is not public (private type, `private`,
- * unknown type, a retraction), -ENOBUFS. mask: 张三丰 becomes 张**.
+ * unknown type, a retraction), -ENOBUFS. mask: 张三丰 becomes 张**, 张 becomes *.
  */
 int dibao_view_encode(const struct dibao_event *ev, const uint8_t key[DIBAO_VIEW_KEY_BYTES],
 		      bool mask, void *buf, size_t cap);
