@@ -251,4 +251,52 @@ def help_and_types_name_every_verb_type_and_field(b):
         assert word in ctl(b, "types"), word
 
 
+def complete(b, *words):
+    """What bash offers for the last word."""
+    script = """source "$1/clients/ctl/dibaoctl.bash"; shift; compopt() { :; }
+                COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dibaoctl; printf '%s\\n' "${COMPREPLY[@]}" """
+    p = subprocess.run(["bash", "-c", script, "bash", ROOT, BUILD + "/bin/dibaoctl", *words], capture_output=True,
+                       text=True, timeout=20 * SLOW, cwd=b.dir)
+    assert not p.stderr, p.stderr
+    return p.stdout.split()
+
+
+@test
+def the_manual_and_the_completion_know_every_verb_and_its_options(b):
+    b.start_redis()
+    b.d = Daemon(b, "never-started", {})
+    with open(ROOT + "/clients/ctl/dibaoctl.1") as f:
+        manual = f.read()
+    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", ROOT + "/clients/ctl/dibaoctl.1"],
+                          capture_output=True, text=True)
+    assert lint.returncode == 0, lint.stdout
+    listed = re.findall(r"^\.It Cm ([a-z]+)", manual.split(".Ss Publishing")[1].split(".Sh FILES")[0], re.M)
+    verbs = re.findall(r"^  ([a-z]+)  ", ctl(b, "--help").split("Verbs:")[1], re.M)
+    answers = {"new", "repeat", "scheduled", "conflict"}
+    assert set(verbs) <= set(listed) and set(listed) - set(verbs) <= answers | {"import"}, (verbs, listed)
+    assert set(complete(b, "")) - {"import"} == set(verbs) - {"import"}
+    text = ctl(b, "--help")
+    for option in re.findall(r"--[a-z-]+", text.split("Verbs:")[0]):
+        assert re.search(rf"^\.It Fl.* {option[1:]}\b", manual, re.M) and option in complete(b, "-"), option
+    for v in verbs:
+        for option in re.findall(r"(--?[a-z][a-z-]*)", ctl(b, v, "--help").split("\n")[0]):
+            assert re.search(r"Fl " + option[1:] + r"\b", manual), f"{v} {option}"
+            if option not in ("--uid", "--type"):
+                assert option in complete(b, v, "-"), f"{v} {option}"
+
+
+@test
+def completion_offers_what_the_queue_holds_and_runs_nothing_of_it(b):
+    b.start()
+    c = ["-c", b.d.config]
+    ctl(b, "durable", "set", "gateway")
+    ctl(b, "publish", stdin=json_event("$(touch${IFS}ran)`touch${IFS}ran`", not_before=int(time.time() * 1000) + 3600_000))
+    assert complete(b, *c, "durable", "forget", "") == ["gateway"] == complete(b, *c, "tail", "--name", "g")
+    assert "".join(complete(b, *c, "schedule", "cancel", "")).startswith("\\$\\(touch")
+    assert not os.path.exists(b.path("ran"))
+    assert complete(b, *c, "publish", "--type", "aw") == ["award"]
+    assert set(complete(b, *c, "publish", "--type", "award", "--body.k")) == {"--body.kind.code", "--body.kind.name"}
+    assert complete(b, *c, "publish", "--type", "penalty", "--body.public") == []
+
+
 run()

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for dibaoctl(1). Types and fields come from the program's own table, names and ids
+# from the queue (with the -c, --redis and --bureau that stand on the line); without Redis there are
+# just none. Plain bash: needs nothing of the package bash-completion.
+
+_dibaoctl_ask()
+{
+	timeout 2 "${COMP_WORDS[0]}" "${_dibaoctl_common[@]}" "$@" 2>/dev/null </dev/null
+}
+
+_dibaoctl_fields()
+{
+	local type=$1
+	_dibaoctl_ask types | awk -v type="$type" '
+		/^[a-z_]+ /	{ here = type == "" || $1 == type || $1 == "every" }
+		here && /^  --/	{ print $1 }'
+}
+
+# The value of option $1 among the words behind the verb.
+_dibaoctl_value()
+{
+	local i
+	for ((i = _dibaoctl_verb_at + 1; i + 1 < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == "$1" ]] && echo "${COMP_WORDS[i + 1]}" && return
+	done
+}
+
+# Those of the lines in $1 that begin as the word at the cursor. Not compgen -W: that would expand
+# what publishers wrote into their uids.
+_dibaoctl_words()
+{
+	local word
+	while IFS= read -r word; do
+		[[ -n $word && $word == "$cur"* ]] && COMPREPLY+=("$(printf %q "$word")")
+	done <<<"$1"
+	return 0
+}
+
+_dibaoctl_files()
+{
+	compopt -o filenames
+	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+_dibaoctl_types()
+{
+	_dibaoctl_ask types | awk '/^[a-z_]+ \(/ { print $1 }'
+}
+
+_dibaoctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i verb=
+	local _dibaoctl_verb_at=0 _dibaoctl_common=()
+	local verbs="setup publish import retract correct tail status clients reload durable quarantine
+schedule hide unhide receipts keygen access types"
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | --config | --redis | --bureau | --endpoint | --control | --key | --server-key)
+			_dibaoctl_common+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
+			((i++))
+			;;
+		-*) ;;
+		*)
+			verb=${COMP_WORDS[i]}
+			_dibaoctl_verb_at=$i
+			break
+			;;
+		esac
+	done
+	case $prev in
+	-c | --config | --control | --key | --out | --file)
+		_dibaoctl_files
+		return
+		;;
+	--redis | --bureau | --server-key | --endpoint | --org | --since | --last | --until | --reason | --badge | -n)
+		return
+		;;
+	--type)
+		_dibaoctl_words "$(_dibaoctl_types)"
+		return
+		;;
+	--kind)
+		_dibaoctl_words $'board\ngateway\nreader\npublisher-relay\nadmin'
+		return
+		;;
+	--name)
+		_dibaoctl_words "$(_dibaoctl_ask durable list | awk '{ print $1 }')"
+		return
+		;;
+	esac
+	case $verb in
+	'')
+		if [[ $cur == -* ]]; then
+			_dibaoctl_words "$(printf '%s\n' $_dibaoctl_options)"
+		else
+			_dibaoctl_words "$(printf '%s\n' $verbs)"
+		fi
+		;;
+	publish)
+		_dibaoctl_words "--type"$'\n'"$(_dibaoctl_fields "$(_dibaoctl_value --type)")"
+		;;
+	correct)
+		[[ $cur == -* ]] && _dibaoctl_words "$(_dibaoctl_fields "")"
+		;;
+	retract) _dibaoctl_words "--reason"$'\n'"--uid" ;;
+	tail) _dibaoctl_words $'--type\n--org\n--name\n--since\n--last\n--public\n-n\n--json' ;;
+	status) _dibaoctl_words $'--watch\n--json' ;;
+	hide) _dibaoctl_words $'--badge\n--until' ;;
+	unhide) _dibaoctl_words "--badge" ;;
+	import)
+		if [[ $cur == -* ]]; then
+			_dibaoctl_words $'--record\n--dry-run'
+		else
+			_dibaoctl_files
+		fi
+		;;
+	keygen) _dibaoctl_words $'--kind\n--out\n--show\n--server' ;;
+	access)
+		if ((COMP_CWORD == _dibaoctl_verb_at + 1)) && [[ $cur != -* ]]; then
+			_dibaoctl_words $'check\nreload'
+		else
+			_dibaoctl_words $'--type\n--org\n--file'
+		fi
+		;;
+	durable | quarantine | schedule)
+		_dibaoctl_noun
+		;;
+	esac
+}
+
+_dibaoctl_noun()
+{
+	if ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
+		case $verb in
+		durable) _dibaoctl_words $'list\nset\nforget' ;;
+		quarantine) _dibaoctl_words $'list\nshow\nretry\ndrop' ;;
+		schedule) _dibaoctl_words $'list\ncancel' ;;
+		esac
+	elif ((COMP_CWORD == _dibaoctl_verb_at + 2)) && [[ $prev != list ]]; then
+		case $verb in
+		durable | quarantine) _dibaoctl_words "$(_dibaoctl_ask "$verb" list | awk '{ print $1 }')" ;;
+		schedule) _dibaoctl_words "$(_dibaoctl_ask schedule list | awk '{ print $NF }')" ;;
+		esac
+	fi
+}
+
+_dibaoctl_options="-c --config --redis --bureau --endpoint --control --key --server-key --json --help --version"
+complete -F _dibaoctl dibaoctl
