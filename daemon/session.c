@@ -39,6 +39,8 @@ bool session_has_credit(const struct session *s, enum dibao_channel c, uint32_t 
 	return inflight == 0 || inflight + bytes <= window;
 }
 
+enum { FLIGHTS_KEPT = 64 };
+
 static struct flight *flight_at(const struct session_channel *c, uint32_t i)
 {
 	return &c->flights[(c->head + i) & (c->cap - 1)];
@@ -107,6 +109,12 @@ int session_ack(struct session *s, enum dibao_channel ch, uint64_t number, uint6
 		s->inflight_bytes[channel_is_now(ch)] -= flight_at(c, i)->bytes;
 	c->head = (c->head + n) & (c->cap - 1);
 	c->n -= n;
+	/* One slow moment of a thousand clients is not to cost 40 MiB for good. */
+	if (!c->n && c->cap > FLIGHTS_KEPT) {
+		free(c->flights);
+		c->flights = NULL;
+		c->cap = c->head = 0;
+	}
 	return (int)n;
 }
 
