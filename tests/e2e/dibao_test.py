@@ -282,7 +282,7 @@ def some(uids):
 
 class Daemon:
     def __init__(self, b, name, conf):
-        self.b, self.name, self.conf = b, name, conf
+        self.b, self.name, self.conf, self.env = b, name, conf, {}
         self.control, self.config, self.out = b.path(name + ".ctl"), b.path(name + ".conf"), b.path(name + ".log")
         self.ipc = "ipc://" + b.path(name + ".zmq")
         self.tcp = f"tcp://127.0.0.1:{free_port()}"
@@ -294,7 +294,7 @@ class Daemon:
                  "drain_ms": "fanout", "window_bytes": "fanout", "ring_bytes": "fanout", "budget_bytes": "fanout",
                  "slice_bytes": "fanout", "catchup_percent": "fanout", "public_ms": "retention",
                  "private_ms": "retention", "hold_ms": "retention", "cap_bytes": "retention",
-                 "log_level": "log", "command_timeout_ms": "redis", "connect_timeout_ms": "redis"}
+                 "log_level": "log", "redis_password_file": "redis", "command_timeout_ms": "redis", "connect_timeout_ms": "redis"}
         values = {"bureau": "3205", "endpoints": f"{self.ipc} {self.tcp}", "control": self.control,
                   "insecure": "yes", "redis": "unix:" + self.b.redis_socket, "view_key_file": self.b.view_key,
                   "heartbeat_ms": 200, "lease_ms": 2000, "silence_ms": 5000, "log_level": "debug", **self.conf}

@@ -26,13 +26,14 @@ class Refused(Exception):
 
 class Subscriber:
     def __init__(self, endpoint, bureau="3205", name=None, start="new", arg=0, types=(), orgs=(), view="full",
-                 window=1 << 20, instance=None, context=None):
+                 window=1 << 20, instance=None, context=None, curve=None):
         self.endpoint, self.context = endpoint, context or zmq.Context.instance()
         self.hello = {"pmin": 1, "pmax": 1, "feat": [], "bureau": bureau, "inst": instance or os.urandom(16),
                       "from": start, "arg": arg, "view": view, "win": window}
         for key, value in (("name", name), ("types", list(types)), ("orgs", list(orgs))):
             if value:
                 self.hello[key] = value
+        self.curve = curve  # (daemon's public key, own public key, own secret key)
         self.seen, self.heard_ms, self.socket = set(), None, None  # uids of this run; the daemon's clock
 
     def open(self):
@@ -42,6 +43,8 @@ class Subscriber:
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.setsockopt(zmq.RCVHWM, 0)
         self.socket.setsockopt(zmq.LINGER, 200)
+        if self.curve:
+            self.socket.curve_serverkey, self.socket.curve_publickey, self.socket.curve_secretkey = self.curve
         self.socket.connect(self.endpoint)
         self.number = [0] * 4   # of the last frame received, per channel
         self.welcome, self.standby, self.lost = None, False, []
