@@ -475,6 +475,7 @@ def a_standby_is_revoked_with_the_others(b):
     receive_until(active, ["e-1"])
     active.bye()
     b.publish(event("e-2"))
+    until(lambda: not b.d.ask("clients")["clients"], "it has left")
     holds(lambda: not b.d.ask("clients")["clients"], "nobody takes over", 0.5)
 
 
