@@ -79,6 +79,76 @@ def redis_rolled_back_and_new_ids_below_those_that_were_read_are_healed(b):
 
 
 @test(fsync="always")
+def redis_rolled_back_under_two_daemons_is_healed_once(b):
+    b.expected = "Redis came back"
+    b.start()
+    other = b.daemon().start()
+    b.durable("gateway")
+    rs = [b.recorder("durable", "-d", "gateway", endpoints=[b.d.ipc, other.ipc]),
+          b.recorder("plain", endpoints=[other.tcp]), b.recorder("here", endpoints=[b.d.tcp])]
+    board = b.recorder("board", "-p", "-s", "last:1000", endpoints=[other.ipc])
+    b.publish(event("shown", "award", badge="F000007"))
+    b.publish_many(300, "first", types=("penalty", "award"))
+    until(lambda: len(board.uids()) == 151, "the board shows the awards")
+    for r in rs:
+        r.wait_for(generated(300, "first") | {"shown"})
+    rollback = Rollback(b)
+    b.publish_many(300, "second", types=("penalty", "award"), more=("-x", "5"))
+    b.publish(event("not-shown", "award", private=True, corrects="shown", badge="F000007"))
+    everything = generated(300, "first") | generated(300, "second") | {"shown", "not-shown"}
+    for r in rs:
+        r.wait_for(everything)
+    until(lambda: len(board.withdrawn()) == 1, "the board takes it down")
+    for d in (b.d, other):
+        d.pause()
+    rollback.back()
+    for d in (b.d, other):
+        d.go_on()
+    until(lambda: int(b.r.get(b.key("epoch"))) == 2, "the epoch is the next one", 20)
+    b.publish_many(200, "third", types=("penalty", "award"))
+    everything |= generated(200, "third")
+    for r in rs:
+        r.wait_for(everything)
+        r.in_order("third")
+    b.recorder("late", "-s", "time:1000").wait_for(everything)
+    uids = [msgpack.unpackb(f[b"e"])["uid"] for c in CHANNELS for _, f in b.r.xrange(b.key(c)) if b"e" in f]
+    assert sorted(uids) == sorted(everything), "each is in the queue once"
+    assert int(b.r.get(b.key("epoch"))) == 2, "both agree"
+    late = b.recorder("late-board", "-p", "-s", "time:1000")
+    until(lambda: len(late.uids()) == 400, "a late board is shown what is public and was not taken back", 20)
+    assert not set(late.uids()) & board.withdrawn()
+
+
+@test(fsync="always")
+def redis_rolled_back_while_no_daemon_ran_loses_nothing_that_came_after(b):
+    b.expected = "."
+    b.start()
+    b.durable("gateway"), b.durable("away")
+    durable, plain, away = (b.recorder("durable", "-d", "gateway"), b.recorder("plain"), b.recorder("away", "-d", "away"))
+    b.publish_many(300, "first", types=("penalty", "award"))
+    for r in (durable, plain, away):
+        r.wait_for(generated(300, "first"))
+    away.stop()
+    rollback = Rollback(b)
+    b.publish_many(300, "second", types=("penalty", "award"))
+    for r in (durable, plain):
+        r.wait_for(generated(300, "first") | generated(300, "second"))
+    b.d.kill()
+    rollback.back()
+    b.publish_many(200, "third", types=("penalty", "award"))
+    b.d.start()
+    for r in (durable, plain):
+        r.wait_for(generated(300, "first") | generated(300, "second") | generated(200, "third"))
+        r.in_order("third")
+    away.start()
+    away.wait_for(generated(300, "first") | generated(200, "third"))
+    b.publish_many(300, "second", types=("penalty", "award"))
+    away.wait_for(generated(300, "first") | generated(300, "second") | generated(200, "third"))
+    for r in (durable, plain):
+        r.has_exactly(r.want)
+
+
+@test(fsync="always")
 def redis_that_lost_all_is_not_taken_for_an_empty_queue(b):
     b.expected = "Redis came back|functions|Redis:|setup|cannot"
     b.start()
