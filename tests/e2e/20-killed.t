@@ -36,6 +36,20 @@ def a_subscriber_that_never_acknowledged_gets_all_again(b):
 
 
 @test
+def who_says_goodbye_right_after_its_acks_gets_nothing_again(b):
+    b.start()
+    b.durable("gateway")
+    r = b.recorder("r", "-d", "gateway")
+    for i in range(10):
+        b.publish_many(100, f"p{i}")
+        r.wait_for(set().union(*(generated(100, f"p{k}") for k in range(i + 1)))).stop()
+        r.start().active()
+    b.publish(event("end"))
+    r.wait_for({"end"}.union(*(generated(100, f"p{i}") for i in range(10))))
+    assert "\nagain" not in r.log(), "what it had acknowledged did not come again"
+
+
+@test
 def a_daemon_killed_in_the_midst_of_a_burst_and_back_loses_nothing(b):
     b.start()
     b.durable("gateway")

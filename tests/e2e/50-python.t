@@ -120,18 +120,21 @@ def a_forged_ack_does_not_move_the_place_of_a_durable_name(b):
     b.durable("py")
     s = session(b, name="py", start="resume")
     b.publish_many(100)
-    got = receive_until(s, generated(100), {}, ack=False)
-    channel, number, token = s.last
+    receive_until(s, generated(100), {}, ack=False)
     before = b.r.hget(b.key("cursors"), "py")
-    s.ack(channel, number, token ^ 1)
-    try:
-        until(lambda: s.receive(0.02) and False, "", 3)
-        raise AssertionError("was taken")
-    except subscriber.Refused as e:
-        assert e.args[0] == 6, e
-    assert b.r.hget(b.key("cursors"), "py") == before
-    again = session(b, name="py", start="resume", instance=s.hello["inst"])
-    receive_until(again, generated(100), {})
+    # Another's token; a frame that was never sent, with the token of one that was.
+    for ahead, other in ((0, 1), (1, 0), (2**40, 0)):
+        channel, number, token = s.last
+        s.ack(channel, number + ahead, token ^ other)
+        try:
+            until(lambda: s.receive(0.02) and False, "", 3)
+            raise AssertionError("was taken")
+        except subscriber.Refused as e:
+            assert e.args[0] == 6, e
+        assert b.r.hget(b.key("cursors"), "py") == before
+        s = session(b, name="py", start="resume", instance=s.hello["inst"])
+        receive_until(s, generated(100), {}, ack=False)
+    assert b.d.ask("status")["counters"]["protocol_errors"] == 3
 
 
 @test
