@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The option table, and the four things done with it: defaults, a file, a
- * print-out, a reload. Each row knows where in struct config its value lives,
- * how it is written and in which range it may be; what involves two options is
- * in check_together().
+ * What is done with the table of options: defaults, a file, a print-out, a reload. What involves
+ * two options is in check_together().
  *
  * inih splits the lines. Two of its habits are not taken over: it cuts a line
  * longer than its buffer in two and parses the rest as another option, and it
@@ -11,7 +9,7 @@
  * next_line(), which counts them and refuses one that does not fit, and every
  * fault is reported here.
  */
-#include "config.h"
+#include "config_options.h"
 
 #include "queue.h"
 #include "redis_address.h"
@@ -24,234 +22,6 @@
 
 enum { LINE_BYTES = 1024 };
 
-enum kind {
-	KIND_TEXT,
-	KIND_LIST, /* of endpoints, parted by blanks or commas */
-	KIND_BOOL,
-	KIND_COUNT, /* unsigned */
-	KIND_SIZE,  /* size_t, bytes */
-	KIND_BYTES32,
-	KIND_BYTES64,
-	KIND_MS,   /* unsigned, milliseconds */
-	KIND_MS64, /* uint64_t, milliseconds */
-};
-
-struct option {
-	const char *section, *name;
-	enum kind kind;
-	size_t offset;
-	const char *fallback;
-	uint64_t min, max; /* numbers; of texts the length in bytes */
-	bool reload;
-	const char *choices; /* of a text: "a|b"; NULL = any */
-};
-
-#define KIB	   1024ull
-#define MIB	   (1024ull * KIB)
-#define GIB	   (1024ull * MIB)
-#define SECOND	   1000ull
-#define DAY	   (24 * 3600 * SECOND)
-#define AT(member) offsetof(struct config, member)
-
-/* A row here is also: a member of struct config, an entry of config/dibaod.conf and a paragraph of
- * daemon/dibaod.conf.5. tests/unit/test_config.c catches a miss. */
-static const struct option options[] = {
-	{"dibao", "bureau", KIND_TEXT, AT(bureau), "3205", 1, QUEUE_BUREAU_MAX, false, NULL},
-	{"dibao", "endpoints", KIND_LIST, AT(endpoints), "ipc:///run/dibao/dibao.sock", 1, 256,
-	 false, NULL},
-	{"dibao", "control", KIND_TEXT, AT(control), "/run/dibao/control", 0, 100, false, NULL},
-	{"dibao", "access", KIND_TEXT, AT(access), "", 0, 512, true, NULL},
-	{"dibao", "curve_key_file", KIND_TEXT, AT(curve_key_file), "", 0, 512, false, NULL},
-	{"dibao", "insecure", KIND_BOOL, AT(insecure), "no", 0, 0, false, NULL},
-	{"dibao", "view_key_file", KIND_TEXT, AT(view_key_file), "", 0, 512, false, NULL},
-	{"dibao", "io_threads", KIND_COUNT, AT(io_threads), "1", 1, 8, false, NULL},
-	{"dibao", "max_sessions", KIND_COUNT, AT(max_sessions), "10000", 1, 100000, true, NULL},
-	{"redis", "redis", KIND_TEXT, AT(redis), "unix:/run/redis/redis-server.sock", 1, 256, false,
-	 NULL},
-	{"redis", "redis_user", KIND_TEXT, AT(redis_user), "", 0, 128, false, NULL},
-	{"redis", "redis_password_file", KIND_TEXT, AT(redis_password_file), "", 0, 512, false,
-	 NULL},
-	{"redis", "connect_timeout_ms", KIND_MS, AT(connect_timeout_ms), "2s", 10, 60 * SECOND,
-	 false, NULL},
-	{"redis", "command_timeout_ms", KIND_MS, AT(command_timeout_ms), "5s", 100, 600 * SECOND,
-	 false, NULL},
-	{"redis", "unsafe_redis", KIND_BOOL, AT(unsafe_redis), "no", 0, 0, false, NULL},
-	{"fanout", "ring_bytes", KIND_SIZE, AT(ring_bytes), "16MiB", 64 * KIB, 64 * GIB, false,
-	 NULL},
-	{"fanout", "slice_bytes", KIND_SIZE, AT(slice_bytes), "16MiB", 1 * MIB, 64 * GIB, false,
-	 NULL},
-	{"fanout", "budget_bytes", KIND_SIZE, AT(budget_bytes), "64MiB", 1 * MIB, 64 * GIB, true,
-	 NULL},
-	{"fanout", "window_bytes", KIND_BYTES32, AT(window_bytes), "1MiB", 128 * KIB, 16 * MIB,
-	 true, NULL},
-	{"fanout", "heartbeat_ms", KIND_MS, AT(heartbeat_ms), "15s", 100, 600 * SECOND, true, NULL},
-	{"fanout", "lease_ms", KIND_MS, AT(lease_ms), "15s", 500, 600 * SECOND, true, NULL},
-	{"fanout", "silence_ms", KIND_MS, AT(silence_ms), "45s", 500, 3600 * SECOND, true, NULL},
-	{"fanout", "catchup_percent", KIND_COUNT, AT(catchup_percent), "20", 1, 90, true, NULL},
-	{"fanout", "drain_ms", KIND_MS, AT(drain_ms), "5s", 100, 600 * SECOND, true, NULL},
-	{"retention", "public_ms", KIND_MS64, AT(public_ms), "400d", 1 * SECOND, 36500 * DAY, true,
-	 NULL},
-	{"retention", "private_ms", KIND_MS64, AT(private_ms), "90d", 1 * SECOND, 36500 * DAY, true,
-	 NULL},
-	{"retention", "hold_ms", KIND_MS64, AT(hold_ms), "14d", 0, 36500 * DAY, true, NULL},
-	{"retention", "cap_bytes", KIND_BYTES64, AT(cap_bytes), "0", 0, 1024 * GIB, false, NULL},
-	{"log", "log_level", KIND_TEXT, AT(log_level), "info", 1, 16, true,
-	 "debug|info|notice|warning|err"},
-};
-
-enum { N_OPTIONS = sizeof options / sizeof options[0] };
-
-/* ---- values ---- */
-
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
-
-static const struct unit byte_units[] = {
-	{"", 1},      {"B", 1},	  {"K", KIB},	{"KiB", KIB}, {"M", MIB},
-	{"MiB", MIB}, {"G", GIB}, {"GiB", GIB}, {NULL, 0},
-};
-static const struct unit ms_units[] = {
-	{"", 1},    {"ms", 1}, {"s", SECOND}, {"min", 60 * SECOND}, {"h", 3600 * SECOND},
-	{"d", DAY}, {NULL, 0},
-};
-static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
-
-static const struct unit *units_of(enum kind k)
-{
-	switch (k) {
-	case KIND_SIZE:
-	case KIND_BYTES32:
-	case KIND_BYTES64:
-		return byte_units;
-	case KIND_MS:
-	case KIND_MS64:
-		return ms_units;
-	default:
-		return no_units;
-	}
-}
-
-static const char *expected(enum kind k)
-{
-	switch (k) {
-	case KIND_BOOL:
-		return "yes or no";
-	case KIND_SIZE:
-	case KIND_BYTES32:
-	case KIND_BYTES64:
-		return "bytes: a whole number, or one with K, M, G (KiB, MiB, GiB)";
-	case KIND_MS:
-	case KIND_MS64:
-		return "milliseconds: a whole number, or one with ms, s, min, h, d";
-	default:
-		return "a whole number";
-	}
-}
-
-static int parse_number(uint64_t *ret, const char *s, const struct unit *units)
-{
-	uint64_t v = 0;
-	size_t i = 0;
-
-	for (; s[i] >= '0' && s[i] <= '9'; i++) {
-		if (__builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v)) {
-			return -ERANGE;
-		}
-	}
-	if (i == 0) {
-		return -EINVAL;
-	}
-	s += i;
-	while (*s == ' ') {
-		s++;
-	}
-	for (; units->name; units++) {
-		if (strcmp(units->name, s) == 0) {
-			return __builtin_mul_overflow(v, units->factor, ret) ? -ERANGE : 0;
-		}
-	}
-	return -EINVAL;
-}
-
-/* The largest unit that divides the value, so that what is printed reads as it was written. */
-static void print_number(FILE *f, uint64_t v, const struct unit *units)
-{
-	const struct unit *best = units;
-
-	for (; units->name; units++) {
-		if (v > 0 && v % units->factor == 0 && units->factor >= best->factor) {
-			best = units;
-		}
-	}
-	fprintf(f, "%llu%s", (unsigned long long)(v / best->factor),
-		best->factor == 1 ? "" : best->name);
-}
-
-static uint64_t get_number(const struct config *c, const struct option *o)
-{
-	const void *p = (const char *)c + o->offset;
-
-	switch (o->kind) {
-	case KIND_SIZE:
-		return *(const size_t *)p;
-	case KIND_BYTES32:
-		return *(const uint32_t *)p;
-	case KIND_BYTES64:
-	case KIND_MS64:
-		return *(const uint64_t *)p;
-	default:
-		return *(const unsigned *)p;
-	}
-}
-
-static void set_number(struct config *c, const struct option *o, uint64_t v)
-{
-	void *p = (char *)c + o->offset;
-
-	switch (o->kind) {
-	case KIND_SIZE:
-		*(size_t *)p = (size_t)v;
-		break;
-	case KIND_BYTES32:
-		*(uint32_t *)p = (uint32_t)v;
-		break;
-	case KIND_BYTES64:
-	case KIND_MS64:
-		*(uint64_t *)p = v;
-		break;
-	default:
-		*(unsigned *)p = (unsigned)v;
-	}
-}
-
-static char **text_at(struct config *c, const struct option *o)
-{
-	return (char **)((char *)c + o->offset);
-}
-
-static bool *bool_at(struct config *c, const struct option *o)
-{
-	return (bool *)((char *)c + o->offset);
-}
-
-static bool is_choice(const char *choices, const char *value)
-{
-	size_t len = strlen(value);
-
-	for (const char *p = choices; *p;) {
-		size_t n = strcspn(p, "|");
-
-		if (n == len && memcmp(p, value, n) == 0) {
-			return true;
-		}
-		p += n + (p[n] == '|');
-	}
-	return false;
-}
-
 /* ---- faults ---- */
 
 /* One file being read. */
@@ -261,7 +31,7 @@ struct parse {
 	const char *path;
 	unsigned line;
 	int error;
-	bool seen[N_OPTIONS];
+	bool seen[CONFIG_OPTIONS_MAX];
 };
 
 __attribute__((format(printf, 2, 3))) static void fault(struct parse *p, const char *fmt, ...)
@@ -288,6 +58,21 @@ __attribute__((format(printf, 2, 3))) static void fault(struct parse *p, const c
 }
 
 /* ---- one option ---- */
+
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *p = choices; *p;) {
+		size_t n = strcspn(p, "|");
+
+		if (n == len && memcmp(p, value, n) == 0) {
+			return true;
+		}
+		p += n + (p[n] == '|');
+	}
+	return false;
+}
 
 static bool has_control_characters(const char *s)
 {
@@ -323,8 +108,8 @@ static int set_text(struct parse *p, const struct option *o, const char *value)
 	if (!copy) {
 		return -ENOMEM;
 	}
-	free(*text_at(p->config, o));
-	*text_at(p->config, o) = copy;
+	free(*option_text(p->config, o));
+	*option_text(p->config, o) = copy;
 	return 0;
 }
 
@@ -379,11 +164,11 @@ static int set_endpoints(struct parse *p, const struct option *o, const char *va
 static int set_bool(struct parse *p, const struct option *o, const char *value)
 {
 	if (is_choice("yes|true|on|1", value)) {
-		*bool_at(p->config, o) = true;
+		*option_bool(p->config, o) = true;
 	} else if (is_choice("no|false|off|0", value)) {
-		*bool_at(p->config, o) = false;
+		*option_bool(p->config, o) = false;
 	} else {
-		fault(p, "%s: expected %s", o->name, expected(o->kind));
+		fault(p, "%s: expected %s", o->name, option_expected(o->kind));
 		return -EINVAL;
 	}
 	return 0;
@@ -404,20 +189,17 @@ static int set_option(struct parse *p, const struct option *o, const char *value
 	default:
 		break;
 	}
-	r = parse_number(&v, value, units_of(o->kind));
+	r = option_parse_number(&v, value, option_units(o->kind));
 	if (r == -EINVAL) {
-		fault(p, "%s: expected %s", o->name, expected(o->kind));
+		fault(p, "%s: expected %s", o->name, option_expected(o->kind));
 		return r;
 	}
 	if (r < 0 || v < o->min || v > o->max) {
 		fault(p, "%s: expected %llu to %llu%s", o->name, (unsigned long long)o->min,
-		      (unsigned long long)o->max,
-		      units_of(o->kind) == ms_units	? " ms"
-		      : units_of(o->kind) == byte_units ? " bytes"
-							: "");
+		      (unsigned long long)o->max, option_unit_name(o->kind));
 		return -EINVAL;
 	}
-	set_number(p->config, o, v);
+	option_set_number(p->config, o, v);
 	return 0;
 }
 
@@ -453,8 +235,8 @@ static int on_option(void *userdata, const char *section, const char *name, cons
 	if (strcmp(section, "client") == 0) {
 		return 1;
 	}
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		const struct option *o = &options[i];
+	for (size_t i = 0; i < config_n_options; i++) {
+		const struct option *o = &config_options[i];
 
 		if (strcmp(o->name, name) != 0) {
 			continue;
@@ -547,8 +329,8 @@ int config_parse(struct config **ret, FILE *file, const char *name, FILE *err_ou
 	if (!p.config) {
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < N_OPTIONS && r == 0; i++) {
-		r = set_option(&p, &options[i], options[i].fallback);
+	for (size_t i = 0; i < config_n_options && r == 0; i++) {
+		r = set_option(&p, &config_options[i], config_options[i].fallback);
 	}
 	if (r == 0 && file) {
 		r = parse_file(&p);
@@ -591,9 +373,9 @@ struct config *config_free(struct config *c)
 	if (!c) {
 		return NULL;
 	}
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		if (options[i].kind == KIND_TEXT) {
-			free(*text_at(c, &options[i]));
+	for (size_t i = 0; i < config_n_options; i++) {
+		if (config_options[i].kind == KIND_TEXT) {
+			free(*option_text(c, &config_options[i]));
 		}
 	}
 	clear_endpoints(c);
@@ -605,7 +387,7 @@ static void print_value(const struct config *c, const struct option *o, FILE *f)
 {
 	switch (o->kind) {
 	case KIND_TEXT:
-		fputs(*text_at((struct config *)(uintptr_t)c, o), f);
+		fputs(*option_text((struct config *)(uintptr_t)c, o), f);
 		break;
 	case KIND_LIST:
 		for (size_t i = 0; i < c->n_endpoints; i++) {
@@ -613,10 +395,10 @@ static void print_value(const struct config *c, const struct option *o, FILE *f)
 		}
 		break;
 	case KIND_BOOL:
-		fputs(*bool_at((struct config *)(uintptr_t)c, o) ? "yes" : "no", f);
+		fputs(*option_bool((struct config *)(uintptr_t)c, o) ? "yes" : "no", f);
 		break;
 	default:
-		print_number(f, get_number(c, o), units_of(o->kind));
+		option_print_number(f, option_number(c, o), option_units(o->kind));
 	}
 }
 
@@ -624,8 +406,8 @@ void config_print(const struct config *c, FILE *f)
 {
 	const char *section = "";
 
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		const struct option *o = &options[i];
+	for (size_t i = 0; i < config_n_options; i++) {
+		const struct option *o = &config_options[i];
 
 		if (strcmp(section, o->section) != 0) {
 			fprintf(f, "%s[%s]\n", i > 0 ? "\n" : "", o->section);
@@ -643,9 +425,9 @@ static bool is_same(struct config *a, struct config *b, const struct option *o)
 {
 	switch (o->kind) {
 	case KIND_TEXT:
-		return strcmp(*text_at(a, o), *text_at(b, o)) == 0;
+		return strcmp(*option_text(a, o), *option_text(b, o)) == 0;
 	case KIND_BOOL:
-		return *bool_at(a, o) == *bool_at(b, o);
+		return *option_bool(a, o) == *option_bool(b, o);
 	case KIND_LIST:
 		if (a->n_endpoints != b->n_endpoints) {
 			return false;
@@ -657,7 +439,7 @@ static bool is_same(struct config *a, struct config *b, const struct option *o)
 		}
 		return true;
 	default:
-		return get_number(a, o) == get_number(b, o);
+		return option_number(a, o) == option_number(b, o);
 	}
 }
 
@@ -665,8 +447,8 @@ int config_reload(struct config *c, struct config *fresh_take, FILE *err_out)
 {
 	int n_kept = 0;
 
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		const struct option *o = &options[i];
+	for (size_t i = 0; i < config_n_options; i++) {
+		const struct option *o = &config_options[i];
 
 		if (is_same(c, fresh_take, o)) {
 			continue;
@@ -677,12 +459,12 @@ int config_reload(struct config *c, struct config *fresh_take, FILE *err_out)
 				fprintf(err_out, "%s: changes at the next restart only\n", o->name);
 			}
 		} else if (o->kind == KIND_TEXT) {
-			char *old = *text_at(c, o);
+			char *old = *option_text(c, o);
 
-			*text_at(c, o) = *text_at(fresh_take, o);
-			*text_at(fresh_take, o) = old;
+			*option_text(c, o) = *option_text(fresh_take, o);
+			*option_text(fresh_take, o) = old;
 		} else {
-			set_number(c, o, get_number(fresh_take, o));
+			option_set_number(c, o, option_number(fresh_take, o));
 		}
 	}
 	config_free(fresh_take);
