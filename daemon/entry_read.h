@@ -12,8 +12,7 @@
 #define DAEMON_ENTRY_READ_H
 
 #include "entry.h"
-
-#include <hiredis/hiredis.h>
+#include "redis_link.h"
 
 enum { ENTRY_FIELDS_MAX = 8 }; /* names and values: twice that */
 

@@ -20,7 +20,7 @@
  * Callbacks of the owner may free the link. Each entry from the loop holds it
  * with enter()/leave(); the memory goes with the last leave().
  */
-#include "redis_link.h"
+#include "redis_link_parts.h"
 
 #include "log.h"
 #include "log_ids.h"
@@ -45,38 +45,6 @@ enum {
 	READS_MAX = 2,		 /* of one wake-up */
 	READER_IDLE_BYTES =
 		1024 * 1024, /* hiredis' own 16 KiB has it free and regrow at each reply */
-};
-
-struct command {
-	struct command *next;
-	redis_reply_fn fn;
-	void *userdata;
-	unsigned timeout_ms;
-};
-
-struct redis_link {
-	sd_event *event;
-	char *name, *address, *user, *password; /* owned; user, password may be NULL */
-	unsigned connect_timeout_ms, command_timeout_ms;
-	void *userdata;
-	void (*on_up)(struct redis_link *l, void *userdata);
-	void (*on_down)(struct redis_link *l, const char *why, void *userdata);
-
-	struct redis_arena *arena; /* NULL: hiredis' own objects */
-	redisAsyncContext *ac;	   /* NULL: waiting for `retry` */
-	sd_event_source *io, *deadline, *retry;
-	uint32_t io_events;
-	bool wants_write, in_prepare;
-	struct command *head,
-		*tail;		/* sent and not answered; the memory is hiredis' to hand back */
-	uint64_t progress_usec; /* when the head was sent, became head, or bytes came */
-	uint64_t armed_usec;	/* of `deadline`; 0 = off */
-	uint64_t up_usec;
-	unsigned backoff_ms;
-	bool is_up, is_freed, is_loading;
-	unsigned n_entered;
-	char failure[160]; /* why the handshake fails; "" = it doesn't */
-	char run_id[48], role[16];
 };
 
 static uint64_t link_now(const struct redis_link *l)
@@ -408,8 +376,8 @@ static void on_reply(redisAsyncContext *ac, void *object, void *privdata)
 	}
 }
 
-static int send_command(struct redis_link *l, redis_reply_fn fn, void *userdata, int argc,
-			const char *const *argv, const size_t *lens, unsigned timeout_ms)
+int redis_link_send(struct redis_link *l, redis_reply_fn fn, void *userdata, int argc,
+		    const char *const *argv, const size_t *lens, unsigned timeout_ms)
 {
 	struct command *cmd = malloc(sizeof *cmd);
 
@@ -440,8 +408,8 @@ int redis_link_command(struct redis_link *l, redis_reply_fn fn, void *userdata, 
 	if (!l->is_up) {
 		return -ENOTCONN;
 	}
-	return send_command(l, fn, userdata, argc, argv, lens,
-			    timeout_ms > 0 ? timeout_ms : l->command_timeout_ms);
+	return redis_link_send(l, fn, userdata, argc, argv, lens,
+			       timeout_ms > 0 ? timeout_ms : l->command_timeout_ms);
 }
 
 void redis_link_flush(struct redis_link *l)
@@ -456,67 +424,8 @@ void redis_link_flush(struct redis_link *l)
 
 /* ---- connecting ---- */
 
-static void note_failure(struct redis_link *l, const char *what, const redisReply *reply)
+void redis_link_shaken(struct redis_link *l)
 {
-	if (l->failure[0] == '\0') {
-		(void)snprintf(l->failure, sizeof l->failure, "%s: %s", what,
-			       redis_reply_is_error(reply, NULL) ? reply->str : "unexpected reply");
-	}
-}
-
-static void on_auth(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	(void)userdata;
-	if (reply && redis_reply_is_error(reply, NULL)) {
-		note_failure(l, "AUTH", reply);
-	}
-}
-
-/* A connection without a name is as good. */
-static void on_setname(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	(void)l, (void)reply, (void)userdata;
-}
-
-static void copy_line(char *buf, size_t cap, const char *text)
-{
-	size_t n = strcspn(text, "\r\n");
-
-	(void)snprintf(buf, cap, "%.*s", (int)n, text);
-}
-
-static void on_info(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	static const char key[] = "\nrun_id:";
-	const char *run_id;
-
-	(void)userdata;
-	if (!reply) {
-		return;
-	}
-	run_id = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, key) : NULL;
-	if (!run_id) {
-		note_failure(l, "INFO", reply);
-		return;
-	}
-	copy_line(l->run_id, sizeof l->run_id, run_id + sizeof key - 1);
-	if (strstr(reply->str, "\nloading:1")) {
-		(void)snprintf(l->failure, sizeof l->failure, "Redis is loading its data");
-	}
-}
-
-static void on_role(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	(void)userdata;
-	if (!reply) {
-		return;
-	}
-	if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
-	    reply->element[0]->type == REDIS_REPLY_STRING) {
-		copy_line(l->role, sizeof l->role, reply->element[0]->str);
-	} else {
-		note_failure(l, "ROLE", reply);
-	}
 	if (l->failure[0] != '\0') {
 		drop(l, l->failure);
 		return;
@@ -527,36 +436,6 @@ static void on_role(struct redis_link *l, const redisReply *reply, void *userdat
 	if (l->on_up) {
 		l->on_up(l, l->userdata);
 	}
-}
-
-/* Sent before the connection stands: hiredis writes it when it does. */
-static int send_handshake(struct redis_link *l)
-{
-	char name[64];
-	const char *auth[] = {"AUTH", l->user, l->password};
-	const char *plain_auth[] = {"AUTH", l->password};
-	const char *setname[] = {"CLIENT", "SETNAME", name};
-	const char *info[] = {"INFO", "server", "persistence"};
-	const char *role[] = {"ROLE"};
-	unsigned ms = l->connect_timeout_ms;
-	int r = 0;
-
-	(void)snprintf(name, sizeof name, "dibaod-%s", l->name);
-	if (l->user && l->password) {
-		r = send_command(l, on_auth, NULL, 3, auth, NULL, ms);
-	} else if (l->password) {
-		r = send_command(l, on_auth, NULL, 2, plain_auth, NULL, ms);
-	}
-	if (r == 0) {
-		r = send_command(l, on_setname, NULL, 3, setname, NULL, ms);
-	}
-	if (r == 0) {
-		r = send_command(l, on_info, NULL, 3, info, NULL, ms);
-	}
-	if (r == 0) {
-		r = send_command(l, on_role, NULL, 1, role, NULL, ms);
-	}
-	return r;
 }
 
 static void link_connect(struct redis_link *l)
@@ -597,7 +476,7 @@ static void link_connect(struct redis_link *l)
 		r = sd_event_source_set_prepare(l->io, on_prepare);
 	}
 	if (r >= 0) {
-		r = send_handshake(l);
+		r = redis_handshake_send(l);
 	}
 	if (r < 0) {
 		drop(l, strerror(-r));
