@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What server.c holds, for control.c and loading.c, which show and fill it. */
+/* What server.c holds, for bringup.c, loading.c, policy.c and control.c, which fill and show it. */
 #ifndef DAEMON_SERVER_PARTS_H
 #define DAEMON_SERVER_PARTS_H
 
@@ -39,7 +39,7 @@ struct server {
 	bool loaded;  /* state of Redis read once */
 	bool serving; /* bound and READY */
 	bool checked; /* Redis is safe, as far as this connection knows */
-	bool busy;    /* a step of advance() waits for Redis */
+	bool busy;    /* a step of bringup.c waits for Redis */
 	bool reading; /* the tail stands */
 	bool rollback_again;
 	bool draining, said_goodbye;

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bringup.h"
+#include "control.h"
+#include "housekeeping.h"
+#include "log.h"
+#include "log_ids.h"
+#include "policy.h"
+#include "reader.h"
+#include "redis_check.h"
+#include "rollback.h"
+#include "server_parts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+
+enum { RECHECK_USEC = 2000000 };
+
+static void advance(struct server *s);
+
+static bool all_up(const struct server *s)
+{
+	return redis_link_is_up(s->main) && redis_link_is_up(s->tail) && redis_link_is_up(s->range);
+}
+
+static void start_tail(struct server *s)
+{
+	struct entry_id at[DIBAO_CHANNEL_COUNT];
+	int r;
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		at[c] = history_tail(s->history, c);
+	r = reader_start(s->reader, at);
+	if (r < 0)
+		log_text(LOG_WARNING, "tail does not start: %s, trying again when Redis is back",
+			 strerror(-r));
+	s->reading = r >= 0;
+	if (s->reading)
+		housekeeping_start(s->housekeeping, at);
+}
+
+static int bind_all(struct server *s)
+{
+	for (size_t i = 0; i < s->config->n_endpoints; i++) {
+		int r = policy_bind(s, s->config->endpoints[i]);
+
+		if (r < 0) {
+			log_text(LOG_ERR, "cannot bind %s: %s", s->config->endpoints[i],
+				 zmq_strerror(-r));
+			return r;
+		}
+		log_text(LOG_INFO, "listening on %s", router_last_endpoint(s->router));
+	}
+	policy_forget_key(s);
+	return 0;
+}
+
+static void serve(struct server *s)
+{
+	int r = bind_all(s);
+
+	if (r == 0 && s->config->control[0]) {
+		r = control_new(&s->control, s, s->config->control);
+		if (r < 0)
+			log_text(LOG_ERR, "cannot open the control socket %s: %s",
+				 s->config->control, strerror(-r));
+	}
+	if (r < 0) {
+		s->exit_code = EX_UNAVAILABLE;
+		sd_event_exit(s->event, EX_UNAVAILABLE);
+		return;
+	}
+	s->serving = true;
+	sessions_accept(s->sessions, true);
+	log_event(LOG_NOTICE, LOG_ID_STARTED, "serving");
+	sd_notify(0, "READY=1\nSTATUS=serving");
+}
+
+static void on_state_loaded(struct server *s, int err,
+			    const struct entry_id tail[DIBAO_CHANNEL_COUNT])
+{
+	s->busy = false;
+	if (err < 0) {
+		log_text(LOG_WARNING,
+			 "cannot read the queue's state: %s, trying again when Redis is back",
+			 strerror(-err));
+		return;
+	}
+	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
+	history_reset(s->history, tail);
+	s->loaded = true;
+	policy_register_durables(s);
+	advance(s);
+}
+
+static void on_rollback_done(const struct rollback_result *r, void *userdata)
+{
+	struct server *s = userdata;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	char text[200];
+
+	s->busy = false;
+	if (r->err < 0) {
+		log_text(LOG_WARNING,
+			 "comparison with Redis broke off: %s, trying again when it is back",
+			 strerror(-r->err));
+		s->rollback_again = true;
+		advance(s);
+		return;
+	}
+	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
+	if (r->n_republished || r->n_reappended || r->epoch != s->epoch) {
+		snprintf(text, sizeof text,
+			 "Redis came back with less: %" PRIu64 " events published again, %" PRIu64
+			 " moved up, %u ranges lost",
+			 r->n_republished, r->n_reappended, r->n_lost_ranges);
+		log_event(r->n_lost_ranges ? LOG_ALERT : LOG_ERR, LOG_ID_ROLLBACK, text);
+		s->epoch = r->epoch;
+		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+			tail[c] = history_tail(s->history, c);
+		/* The ring knows them by ids that are no more. */
+		history_reset(s->history, tail);
+		fanout_forget_frames(s->fanout);
+		sessions_expect_repeats(s->sessions, r->healed);
+	}
+	start_tail(s);
+}
+
+static void log_findings(int level, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		char line[REDIS_CHECK_TEXT_MAX];
+
+		snprintf(line, sizeof line, "%.*s", (int)n, text);
+		log_event(level, LOG_ID_REDIS_UNSAFE, line);
+		text += n + (text[n] == '\n');
+	}
+}
+
+static void on_checked(const struct redis_check_result *r, void *userdata)
+{
+	struct server *s = userdata;
+	unsigned faults = r->found & REDIS_FAULTS;
+
+	s->busy = false;
+	if (s->unsafe_redis)
+		faults &= ~(unsigned)REDIS_FAULTS_UNSAFE;
+	log_findings(faults ? LOG_ERR : LOG_WARNING, r->text);
+	if (!faults) {
+		housekeeping_set_cap(s->housekeeping, r->cap_bytes);
+		if (r->time_ms > 0)
+			queue_clock_set(&s->clock, r->time_ms);
+		s->checked = true;
+		advance(s);
+	} else if (!s->serving && !(faults & (REDIS_FAULT_ROLE | REDIS_FAULT_UNKNOWN))) {
+		s->exit_code = EX_CONFIG;
+		sd_event_exit(s->event, EX_CONFIG);
+	} else {
+		/* What may cure itself, or what came up while we serve: sessions stay, nothing is
+		 * read until Redis is safe again. */
+		sd_event_source_set_time_relative(s->recheck, RECHECK_USEC);
+		sd_event_source_set_enabled(s->recheck, SD_EVENT_ONESHOT);
+	}
+}
+
+static int on_recheck(sd_event_source *src, uint64_t usec, void *userdata)
+{
+	(void)src;
+	(void)usec;
+	advance(userdata);
+	return 0;
+}
+
+int bringup_init(struct server *s)
+{
+	int r = sd_event_add_time_relative(s->event, &s->recheck, CLOCK_MONOTONIC, RECHECK_USEC, 0,
+					   on_recheck, s);
+
+	return r < 0 ? r : sd_event_source_set_enabled(s->recheck, SD_EVENT_OFF);
+}
+
+/* The next step on the way to reading, whichever that is. Called whenever something changed. */
+static void advance(struct server *s)
+{
+	struct rollback_options rollback = {
+		.main = s->main,
+		.reader = s->reader,
+		.history = s->history,
+		.base = s->base,
+		.epoch = s->epoch,
+		.userdata = s,
+		.done = on_rollback_done,
+	};
+
+	if (s->busy || s->reading || s->draining || !all_up(s))
+		return;
+	if (!s->checked) {
+		s->busy = redis_check(s->main, s->config->bureau, s->config->cap_bytes, on_checked,
+				      s) == 0;
+	} else if (!s->loaded) {
+		s->busy = true;
+		loading_start(s, on_state_loaded);
+	} else if (s->rollback_again || strcmp(s->run_id, redis_link_run_id(s->main)) != 0) {
+		s->rollback_again = false;
+		s->busy = true;
+		if (rollback_run(&rollback) < 0)
+			s->busy = false;
+	} else {
+		start_tail(s);
+		if (s->reading && !s->serving)
+			serve(s);
+	}
+}
+
+void bringup_on_link_up(struct redis_link *l, void *userdata)
+{
+	struct server *s = userdata;
+
+	log_text(LOG_INFO, "Redis: %s link is up",
+		 l == s->main	? "main"
+		 : l == s->tail ? "tail"
+				: "range");
+	advance(s);
+}
+
+void bringup_on_link_down(struct redis_link *l, const char *why, void *userdata)
+{
+	struct server *s = userdata;
+
+	(void)why;
+	/* Whichever it was: look at Redis anew before reading on. */
+	s->checked = false;
+	if (s->reading) {
+		reader_stop(s->reader);
+		housekeeping_stop(s->housekeeping);
+	}
+	s->reading = false;
+	(void)l;
+}
