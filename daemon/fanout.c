@@ -97,6 +97,9 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 		return -ESTALE; /* the tick ends it */
 	if (frame->count && !session_has_credit(s, c, frame->bytes, share(f)))
 		return -EDQUOT;
+	/* Withdrawals are counted and do not wait. */
+	if (s->rate && frame->count && !session_has_rate(s, boottime_usec()) && !channel_is_now(c))
+		return -EAGAIN;
 	if (entry_id_cmp(frame->after, s->at[c].repeats) < 0)
 		d.flags |= WIRE_DATA_MAY_REPEAT;
 	d.token = next_token(f);
@@ -113,6 +116,7 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 	}
 	s->n_frames++;
 	s->n_sent += frame->count;
+	s->rate_left -= s->rate ? frame->count : 0;
 	f->counters.n_frames++;
 	f->counters.n_items += frame->count;
 	f->counters.n_bytes += frame->bytes;

@@ -39,7 +39,22 @@ bool session_has_credit(const struct session *s, enum dibao_channel c, uint32_t 
 	return inflight == 0 || inflight + bytes <= window;
 }
 
-enum { FLIGHTS_KEPT = 64 };
+enum { RATE_PAST_USEC = 60000000, FLIGHTS_KEPT = 64 };
+
+bool session_has_rate(struct session *s, uint64_t now_usec)
+{
+	uint64_t earned;
+
+	if (now_usec - s->rate_usec > RATE_PAST_USEC)
+		s->rate_usec = now_usec - RATE_PAST_USEC;
+	/* Time that earned no whole item stays uncounted. */
+	earned = (now_usec - s->rate_usec) * s->rate / 1000000;
+	s->rate_usec += earned * 1000000 / s->rate;
+	s->rate_left += (int64_t)earned;
+	if (s->rate_left > (int64_t)s->rate)
+		s->rate_left = s->rate;
+	return s->rate_left > 0;
+}
 
 static struct flight *flight_at(const struct session_channel *c, uint32_t i)
 {

@@ -58,6 +58,9 @@ struct session {
 	uint64_t epoch, counter;   /* fencing token; 0/0 without a durable name */
 	uint64_t lease_until_usec; /* CLOCK_BOOTTIME; nothing is sent after it */
 	uint32_t window_bytes;
+	uint32_t rate;		    /* items a second, by the policy; 0 = no limit */
+	int64_t rate_left;	    /* items that may go now; negative: a frame went beyond */
+	uint64_t rate_usec;	    /* CLOCK_BOOTTIME: rate_left was filled up */
 	uint32_t inflight_bytes[2]; /* ordinary, -now */
 	struct session_channel at[DIBAO_CHANNEL_COUNT];
 	uint64_t heard_usec, beat_due_usec, lease_due_usec;
@@ -85,6 +88,9 @@ struct session *session_free(struct session *s);
 /* May a frame of `bytes` go on this channel, with at most `share` bytes in flight? */
 bool session_has_credit(const struct session *s, enum dibao_channel c, uint32_t bytes,
 			uint32_t share);
+/* By the policy's rate, may a frame go now? A second's worth may go at once; a frame that begins
+ * within it goes whole, and what follows waits for it. */
+bool session_has_rate(struct session *s, uint64_t now_usec);
 /* Note a frame about to go and give it its number. -ENOMEM, -ENOBUFS at the bound of flights. */
 int session_flight_add(struct session *s, enum dibao_channel c, uint64_t token, struct entry_id end,
 		       uint32_t bytes, uint64_t *ret_number);

@@ -436,6 +436,7 @@ unsigned sessions_set_policy(struct sessions *m, const struct access *policy)
 		if (s->access) {
 			a = access_still(s->access, &held, unix_ms());
 			s->expires_ms = s->access->expires_ms;
+			s->rate = s->access->rate;
 		}
 		if (a.yes)
 			continue;

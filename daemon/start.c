@@ -502,6 +502,7 @@ static struct session *enter(struct sessions *m, uint32_t routing_id, const stru
 	snprintf(s->who, sizeof s->who, "%s", who);
 	s->access = access_who(m->opt.policy, who);
 	s->expires_ms = s->access->expires_ms;
+	s->rate = s->access->rate;
 	if (h->durable.p)
 		memcpy(s->durable, h->durable.p, h->durable.len);
 	memcpy(s->instance, h->instance, sizeof s->instance);

@@ -388,6 +388,17 @@ def the_window_is_what_the_policy_allows(b):
     assert o.session("gate", window=1 << 20).welcome["win"] == 256 << 10
 
 
+@test
+def what_is_over_the_rate_comes_later_and_all_of_it(b):
+    o = Office(b, gate={**GATEWAY, "rate": "2000"})
+    b.publish_many(10000)
+    begin = time.monotonic()
+    s = o.session("gate", start="time", arg=0)
+    receive_until(s, generated(10000))
+    # A second's worth at once, and a frame of a thousand more.
+    assert 2.5 < time.monotonic() - begin < 15 * SLOW
+
+
 # ---- revocation ----
 
 @test

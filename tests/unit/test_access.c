@@ -257,6 +257,45 @@ static void a_name_ends_with_its_day(void **state)
 	access_free(a);
 }
 
+/* The shipped file as it is, and with its examples made true; each option stands in it and in the
+ * manual. */
+static void the_shipped_policy_loads_and_shows_every_option(void **state)
+{
+	static const char *const options[] = {"kind",	  "public_key", "types",  "orgs",
+					      "channels", "durable",	"hold",	  "mask_names",
+					      "window",	  "rate",	"expires"};
+	char *text = calloc(2, 65536), *manual = text + 65536, wanted[64];
+	struct access *a;
+	FILE *f = fopen("config/access.conf", "re");
+
+	(void)state;
+	assert_non_null(f);
+	assert_in_range(fread(text, 1, 65535, f), 100, 65534);
+	fclose(f);
+	f = fopen("lib/dibao-access.7", "re");
+	assert_non_null(f);
+	assert_in_range(fread(manual, 1, 65535, f), 100, 65534);
+	fclose(f);
+	a = loaded(text);
+	assert_int_equal(a->n, 1); /* local, which nobody wrote */
+	access_free(a);
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+		snprintf(wanted, sizeof wanted, "\n#%s = ", options[i]);
+		assert_non_null(strstr(text, wanted));
+		snprintf(wanted, sizeof wanted, "\n.It Cm %s\n", options[i]);
+		assert_non_null(strstr(manual, wanted));
+	}
+	for (char *l = text; (l = strstr(l, "\n#")); l++)
+		if (l[2] != ' ' && l[2] != '\n')
+			l[1] = ' ';
+	a = loaded(text);
+	assert_int_equal(a->n, 5);
+	assert_true(allows(access_find(a, "sms-1"), "penalty", "320508530000", 1).yes);
+	assert_false(allows(access_find(a, ACCESS_INSECURE), "penalty", "320508530000", -1).yes);
+	access_free(a);
+	free(text);
+}
+
 /* ---- HELLO ---- */
 
 static struct access_request asks(bool public_view, const char *type, const char *org)
@@ -452,6 +491,7 @@ int main(void)
 		cmocka_unit_test(without_a_section_local_may_all_and_insecure_nothing),
 		cmocka_unit_test(who_is_granted_nothing_gets_nothing),
 		cmocka_unit_test(a_name_ends_with_its_day),
+		cmocka_unit_test(the_shipped_policy_loads_and_shows_every_option),
 		cmocka_unit_test(what_a_hello_leaves_open_becomes_what_is_granted),
 		cmocka_unit_test(more_than_is_granted_is_refused_whole),
 		cmocka_unit_test(each_narrowing_is_noticed_and_a_widening_is_none),

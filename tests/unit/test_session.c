@@ -217,6 +217,33 @@ static void what_is_in_flight_stays_in_order_while_the_ring_turns_and_grows(void
 	}
 }
 
+static void a_rate_holds_over_time_however_large_the_frames(void **state)
+{
+	struct session *s = session_new(1);
+	uint64_t now = 5000000000, n = 0;
+
+	(void)state;
+	s->rate = 150;
+	/* Looked at every 10.1 ms for 100 s; a frame of up to 1,000 items goes whole. */
+	for (unsigned i = 0; i < 9901; i++, now += 10100) {
+		uint32_t frame = i % 7 ? 3 : 1000;
+
+		if (!session_has_rate(s, now))
+			continue;
+		s->rate_left -= frame;
+		n += frame;
+	}
+	assert_in_range(n, 14900, 16200);
+	/* Who was idle may have a second's worth at once, no more. */
+	now += 3600000000;
+	assert_true(session_has_rate(s, now));
+	assert_int_equal(s->rate_left, 150);
+	s->rate_left -= 150;
+	assert_false(session_has_rate(s, now + 1000));
+	assert_true(session_has_rate(s, now + 10000));
+	session_free(s);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -234,6 +261,7 @@ int main(void)
 		TEST(a_frame_that_did_not_go_leaves_its_number_to_the_next),
 		TEST(flights_are_bounded_and_an_ack_makes_room_again),
 		TEST(what_is_in_flight_stays_in_order_while_the_ring_turns_and_grows),
+		cmocka_unit_test(a_rate_holds_over_time_however_large_the_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
