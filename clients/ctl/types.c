@@ -32,18 +32,25 @@ static void print_fields(const struct dibao_field_spec *f, const char *path)
 static json_t *fields_json(const struct dibao_field_spec *f, const char *path, json_t *list)
 {
 	char here[64];
+	json_t *row;
 
 	for (; f->name; f++) {
 		snprintf(here, sizeof here, "%s%s%s", path, *path ? "." : "", f->name);
-		if (f->kind == DIBAO_KIND_MAP)
+		if (f->kind == DIBAO_KIND_MAP) {
 			fields_json(f->fields, here, list);
-		else
-			json_array_append_new(
-				list, json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "field", here,
-						"kind", kind_name(f->kind), "required",
-						!!(f->flags & DIBAO_FIELD_REQUIRED), "public",
-						!!(f->flags & DIBAO_FIELD_PUBLIC), "zh", f->zh,
-						"doc", f->doc));
+			continue;
+		}
+		row = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "field", here, "kind",
+				kind_name(f->kind), "required", !!(f->flags & DIBAO_FIELD_REQUIRED),
+				"public", !!(f->flags & DIBAO_FIELD_PUBLIC), "zh", f->zh, "doc",
+				f->doc);
+		if (f->choices) {
+			json_object_set_new(row, "choices", json_string(f->choices));
+		} else if (f->max) {
+			json_object_set_new(row, "min", json_integer(f->min));
+			json_object_set_new(row, "max", json_integer(f->max));
+		}
+		json_array_append_new(list, row);
 	}
 	return list;
 }
@@ -69,8 +76,8 @@ int ctl_types(struct ctl *c, int argc, char **argv)
 			print_fields(t[i].body, "body");
 			continue;
 		}
-		j = json_pack("{s:s, s:s, s:b, s:o}", "type", t[i].name, "zh", t[i].zh, "public",
-			      t[i].audience == DIBAO_AUDIENCE_PUBLIC, "fields",
+		j = json_pack("{s:s, s:s, s:s, s:b, s:o}", "type", t[i].name, "zh", t[i].zh, "doc",
+			      t[i].doc, "public", t[i].audience == DIBAO_AUDIENCE_PUBLIC, "fields",
 			      fields_json(t[i].body, "body",
 					  fields_json(dibao_envelope(), "", json_array())));
 		json_dumpf(j, stdout, JSON_COMPACT);

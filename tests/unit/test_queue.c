@@ -621,9 +621,11 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 	(void)state;
 	/* The rights that dibao-queue(7) gives. */
 	command("ACL", "SETUSER", "hr", "reset", "on", ">secret", "~" BASE, "%RW~" BASE "uid:*",
-		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%RW~" BASE "shown:*",
-		"%W~" BASE "p*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del",
-		"+pexpire", "+sadd", "+srem", "+zadd", "+zrem", "+xadd");
+		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%RW~" BASE "shown:*", "+fcall",
+		"+time", "+hgetall", "+hset", "+hdel", "+del", "+pexpire", "+sadd", "+zadd",
+		"+zrem",
+		"(%W~" BASE "public %W~" BASE "private %W~" BASE "public-now %W~" BASE
+		"private-now +xadd)");
 	assert_int_equal(command_on(c, "AUTH", "hr", "secret", NULL)->type, REDIS_REPLY_STATUS);
 	for (int i = 0; i < 4; i++) {
 		char uid[8], key[QUEUE_KEY_MAX];
@@ -648,6 +650,7 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 		queue_key(key, sizeof key, BUREAU, channels[i]);
 		assert_error(command_on(c, "XRANGE", key, "-", "+", NULL), "NOPERM");
 		assert_error(command_on(c, "XLEN", key, NULL), "NOPERM");
+		assert_error(command_on(c, "DEL", key, NULL), "NOPERM");
 	}
 	redisFree(c);
 	command("ACL", "DELUSER", "hr");

@@ -1,0 +1,212 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# The manuals of section 7 against what they describe.
+from dibao_test import *
+
+
+def source(path):
+    with open(os.path.join(ROOT, path)) as f:
+        return f.read()
+
+
+def section(page, name):
+    return source(page).split(f".Sh {name}\n")[1].split("\n.Sh ")[0]
+
+
+def tags(text):
+    """The words of all .It lines that are commands."""
+    return [w.strip(" ,") for l in re.findall(r"^\.It Cm (.*)", text, re.M)
+            for w in re.sub(r" (Ns )?Ar \w+", "", l).replace(" Ns", "").split(" , ")]
+
+
+@test
+def the_page_of_the_queue_names_every_key_and_every_field(b):
+    comment = source("lib/queue.h").split("*/")[1]
+    lines = re.findall(r"^ \*   dibao:\{B\}(:\S.*(?:\n \*      .*)*)", comment, re.M)
+    assert len(lines) > 12, lines
+    page = section("lib/dibao-queue.7", "KEYS")
+    told = {re.split(r"[:<]", t)[0] for t in tags(page)}
+    keys = {}
+    for l in lines:
+        for name in re.findall(r":([a-z-]+)", l.split("  ")[0]):
+            keys[name] = l
+    for name, l in keys.items():
+        assert re.search(rf"^\.It Cm (.*, )?{name}\b", page, re.M), f"no key {name}"
+        entry = re.split(rf"\n\.It Cm (?:.*, )?{name}\b", "\n" + page)[1].split("\n.It Cm " if name != "uid" else "\n.El")[0]
+        kind = re.search(r"\b(stream|hash|zset|set|integer)", l)[1]
+        word = {"zset": "Sorted set", "set": "Set", "integer": "Number"}.get(kind, kind.capitalize())
+        assert name == "uid" and "Hash" in entry or word in entry, f"{name} is a {kind}"
+        fields = re.split(r"(?:stream|hash): ", l)[1:]
+        if fields and "->" not in fields[0] and name not in CHANNELS:
+            for field in re.split(r",|\s{2,}\*?", fields[0].replace("\n *", "  ")):
+                word = field.split()[:1]
+                assert not word or re.search(rf"^\.(It )?Cm .*\b{word[0]}\b", entry, re.M), f"{name}: no field {word[0]}"
+    assert told - set(keys) <= set("s c i t o b h w y e n".split()) | {"instance", "epoch"}, told - set(keys)
+
+
+@test
+def the_page_of_the_queue_names_every_function_and_every_error(b):
+    lua, page = source("lib/queue.lua"), section("lib/dibao-queue.7", "FUNCTIONS")
+    functions = re.findall(r"register_function.*?'(dibao_[a-z]+)'(.*)", lua)
+    assert len(functions) == lua.count("redis.register_function") > 20
+    parts = re.split(r"^\.It (?=Fn)", page, flags=re.M)[1:]
+    told = {name: p for p in parts for name in re.findall(r"Fn (dibao_[a-z]+)", p.split("\n")[0])}
+    assert set(told) == {n for n, _ in functions}
+    for name, flags in functions:
+        assert ("allow-oom" in flags) == (".Sy oom" in told[name]), f"{name}: oom"
+    errors = set(re.findall(r"fail\('(DIBAO_[A-Z]+)'", lua))
+    assert errors == set(re.findall(r"^\.It (DIBAO_[A-Z]+)", page, re.M)) and errors, errors
+
+
+def accounts(b):
+    """Those that the page gives, with a password each."""
+    text = section("lib/dibao-queue.7", "RIGHTS")
+    for rules in re.findall(r"^ACL SETUSER (.*?)\n\.Ed", text, re.M | re.S):
+        name, *rest = re.findall(r"\(.*?\)|\S+", rules.replace("\n ", ""))
+        b.r.execute_command("ACL", "SETUSER", name, *rest, ">" + name)
+        with open(b.path(name + ".password"), "w") as f:
+            f.write(name + "\n")
+    b.r.execute_command("ACL", "LOG", "RESET")
+
+
+def as_user(b, name):
+    return redis_client.Redis(unix_socket_path=b.redis_socket, username=name, password=name)
+
+
+def refused_commands(b):
+    return [(e[b"username"].decode(), e[b"object"].decode()) for e in b.r.acl_log()]
+
+
+@test
+def the_rights_that_the_page_gives_suffice_for_a_daemon_and_its_publishers(b):
+    b.start_redis()
+    b.setup()
+    accounts(b)
+    b.d = b.daemon(redis_password_file=b.path("dibaod.password"), public_ms="1s")
+    with open(b.d.config) as f:
+        text = f.read()
+    with open(b.d.config, "w") as f:
+        f.write(text.replace("[redis]", "[redis]\nredis_user = dibaod"))
+    for user in ("publisher", "operator"):
+        with open(b.path(user + ".conf"), "w") as f:
+            f.write(f"[redis]\nredis = unix:{b.redis_socket}\nredis_user = {user}\n"
+                    f"redis_password_file = {b.path(user)}.password\n")
+
+    def ctl(user, *args, stdin=""):
+        p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.path(user + ".conf"), *args], input=stdin,
+                           capture_output=True, text=True, timeout=30 * SLOW)
+        assert p.returncode == 0, f"{user} {args}: {p.stderr}"
+        return p.stdout
+
+    ctl("operator", "setup")
+    ctl("operator", "durable", "set", "gateway")
+    b.d.start()
+    r = b.recorder("r", "-d", "gateway", "--receipts")
+    lines = [json.dumps({"uid": uid, "type": t, "at": 1700000000000, "org": HUXU, "issuer": "演示局",
+                         "person": {"badge": "F000001", "name": "演示"}, **more,
+                         "body": {"reason": "演示"} if "retracts" in more else BODIES[t]})
+             for uid, t, more in [("a", "award", {}), ("b", "penalty", {}), ("c", "award", {}),
+                                  ("late", "penalty", {"not_before": int(time.time() * 1000) + 700}),
+                                  ("never", "award", {"not_before": int(time.time() * 1000) + 3600_000}),
+                                  ("r1", "award", {"retracts": "a"}), ("r2", "award", {"retracts": "never"}),
+                                  ("c2", "award", {"corrects": "c"})]]
+    said = ctl("publisher", "publish", stdin="\n".join(lines))
+    assert said.split()[::2] == ["new"] * 3 + ["scheduled"] * 2 + ["new"] * 3, said
+    as_user(b, "producer").xadd(b.key("private"), {"e": event("by-hand")})
+    as_user(b, "producer").xadd(b.key("public"), {"e": event("misplaced")})
+    r.wait_for({"a", "b", "c", "late", "r1", "c2", "by-hand"})
+    until(lambda: b.r.xlen(b.key("quarantine")) == 1, "what stood in the wrong channel is set aside")
+    for verb in (["hide", "--badge", "F000001"], ["unhide", "--badge", "F000001"], ["quarantine", "list"],
+                 ["schedule", "list"], ["durable", "list"], ["receipts", "a"],
+                 ["retract", "b", "--reason", "演示"]):
+        ctl("operator", *verb)
+    r.stop().want = None
+    entry = ctl("operator", "quarantine", "list").split()[0]
+    assert ctl("operator", "quarantine", "retry", entry) == "new\n"
+    ctl("operator", "durable", "forget", "gateway")
+    d = as_user(b, "dibaod")
+    # What a daemon calls once a minute or after a rollback only.
+    last = b.r.xinfo_stream(b.key("public"))["last-generated-id"].decode()
+    for call in (["trim", "public", last, 1000], ["heal", "public", event("lost", "award")], ["reappend", "public", last],
+                 ["raise", "public", "9000000000000-0"], ["raise", "private", "9000000000000-0"], ["epoch", 1], ["last", 1],
+                 ["unlease", "gateway", "x", 1, 1], ["tail"] + ["0-0"] * 4):
+        d.execute_command("FCALL", "dibao_" + call[0], 1, BASE, *call[1:])
+    d.xadd(b.key("lost"), {"channel": "public"})
+    d.xinfo_stream(b.key("public"))
+    d.execute_command("MEMORY", "USAGE", b.key("public"))
+    assert refused_commands(b) == []
+
+
+@test
+def with_the_rights_that_the_page_gives_nobody_reads_what_is_not_his(b):
+    b.start_redis()
+    b.setup()
+    accounts(b)
+    for user, channels in (("publisher", CHANNELS), ("producer", CHANNELS), ("reader", ["private", "private-now"])):
+        for c in channels:
+            for command in (["XRANGE", b.key(c), "-", "+"], ["XREAD", "STREAMS", b.key(c), "0"], ["XLEN", b.key(c)],
+                            ["DEL", b.key(c)], ["XREADGROUP", "GROUP", "g", "c", "STREAMS", b.key(c), ">"]):
+                try:
+                    as_user(b, user).execute_command(*command)
+                    assert False, f"{user} may {command}"
+                except redis_client.exceptions.NoPermissionError:
+                    pass
+    reader = as_user(b, "reader")
+    for c in ("public", "public-now"):
+        assert (reader.xrange(b.key(c)), reader.xlen(b.key(c)), reader.xread({b.key(c): 0})) == ([], 0, [])
+    for user in ("publisher", "producer", "reader", "dibaod", "operator"):
+        for command in (["FLUSHALL"], ["KEYS", "*"], ["GET", "roster"], ["CONFIG", "SET", "maxmemory", "1"],
+                        ["ACL", "LIST"]):
+            try:
+                as_user(b, user).execute_command(*command)
+                assert False, f"{user} may {command}"
+            except redis_client.exceptions.NoPermissionError:
+                pass
+
+
+def in_words(field):
+    """As dibao-event(7) tells of a field: its line, and the sentence below."""
+    kind, low, high = field["kind"], field.get("min"), field.get("max")
+    if "choices" in field:
+        kind = field["choices"].replace("|", " or ")
+    elif kind in ("text", "hex", "digits") and low is not None:
+        kind += f" of {low}" + (f"\\(en{high}" if high != low else "") + " bytes"
+    elif kind == "integer":
+        kind += f" {low}\\(en{high}"
+    marks = [kind] + [w for w in ("required", "public") if field[w]]
+    return f".It Cm {field['field']} No {', '.join(marks)}\n{field['zh']}; {field['doc']}\n"
+
+
+@test
+def the_page_of_the_event_tells_each_field_as_the_table_does(b):
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "types", "--json"], capture_output=True, text=True)
+    types = [json.loads(l) for l in p.stdout.splitlines()]
+    assert len(types) == len(BODIES)
+    page = source("lib/dibao-event.7")
+    envelope = [f for f in types[0]["fields"] if not f["field"].startswith("body.")]
+    parts = {"Envelope": envelope}
+    for t in types:
+        parts[t["type"]] = [f for f in t["fields"] if f["field"].startswith("body.")]
+        audience = "public" if t["public"] else "private"
+        assert f".Ss {t['type']}\n{t['zh']}; {t['doc']}; {audience}.\n" in page, t["type"]
+    for title, fields in parts.items():
+        text = page.split(f".Ss {title}\n")[1].split("\n.S")[0] + "\n"
+        for f in fields:
+            assert in_words(f) in text, f"{title} lacks: {in_words(f)}"
+        assert text.count(".It Cm ") == len(fields), f"{title} has fields that the table has not"
+    reason, = re.findall(r'retraction\[\] = \{\s*STR\("reason", REQ, (\d+), (\d+), "(.*?)", "(.*?)"\)', source("lib/types.c"))
+    assert in_words({"field": "body.reason", "kind": "text", "min": reason[0], "max": reason[1], "required": True,
+                     "public": False, "zh": reason[2], "doc": reason[3]}) in page.split(".Ss Retractions")[1]
+
+
+@test
+def the_event_that_the_page_shows_is_valid(b):
+    b.start_redis()
+    b.setup()
+    text = re.findall(r"^(\{.*?\})\n\.Ed", source("lib/dibao-event.7"), re.M | re.S)[0].replace("\n", "")
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, "publish"], input=text,
+                       capture_output=True, text=True, timeout=30 * SLOW)
+    assert p.stdout == "new hr-2026-000123\n", p.stderr
+
+
+run()
