@@ -114,6 +114,9 @@ $(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/lib/libctl.a $(
 	$(call link,-lcmocka)
 $(BUILD)/tests/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
 	$(call link)
+# Linked by tests/fuzz/run.sh alone, which sets clang and its sanitizers.
+$(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
+	$(call link,-fsanitize=fuzzer)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
 	$(call link)
 $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/lib/libdibao.a
