@@ -9,11 +9,10 @@
  * envelope.
  */
 #include "mpread.h"
+#include "text.h"
 #include "types.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +27,8 @@ struct walk {
 	const uint8_t *body_at;
 };
 
-__attribute__((format(printf, 4, 5))) static int fail(struct dibao_error *err, int code,
-						      const char *field, const char *fmt, ...)
+__attribute__((cold, format(printf, 4, 5))) static int fail(struct dibao_error *err, int code,
+							    const char *field, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -42,44 +41,6 @@ __attribute__((format(printf, 4, 5))) static int fail(struct dibao_error *err, i
 	vsnprintf(err->reason, sizeof err->reason, fmt, ap);
 	va_end(ap);
 	return code;
-}
-
-static bool all_digits(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] < '0' || p[i] > '9')
-			return false;
-	return true;
-}
-
-static bool date_is_valid(const uint8_t *p, size_t n)
-{
-	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int y, m, d;
-
-	if (n != 10 || p[4] != '-' || p[7] != '-' || !all_digits(p, 4) || !all_digits(p + 5, 2) ||
-	    !all_digits(p + 8, 2))
-		return false;
-	y = (p[0] - '0') * 1000 + (p[1] - '0') * 100 + (p[2] - '0') * 10 + p[3] - '0';
-	m = (p[5] - '0') * 10 + p[6] - '0';
-	d = (p[8] - '0') * 10 + p[9] - '0';
-	if (y < 1900 || y > 2199 || m < 1 || m > 12 || d < 1)
-		return false;
-	if (m == 2 && d == 29)
-		return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-	return d <= days[m - 1];
-}
-
-static bool choice_is_valid(const char *choices, const uint8_t *p, size_t n)
-{
-	while (*choices) {
-		size_t len = strcspn(choices, "|");
-
-		if (len == n && !memcmp(choices, p, n))
-			return true;
-		choices += len + (choices[len] == '|');
-	}
-	return false;
 }
 
 static const char *kind_name(enum dibao_kind k)
@@ -95,33 +56,57 @@ static const char *kind_name(enum dibao_kind k)
 	return names[k];
 }
 
-static int check_string(struct walk *w, uint8_t slot, const struct mp_value *v)
+static int refuse_length(struct walk *w, uint8_t slot, uint32_t n)
 {
 	const struct dibao_field_spec *s = w->flat->specs[slot];
+
+	return fail(w->err, -EINVAL, w->flat->paths[slot], "expected %lld to %lld bytes, got %u",
+		    (long long)s->min, (long long)s->max, n);
+}
+
+static int refuse_kind(struct walk *w, uint8_t slot)
+{
+	return fail(w->err, -EINVAL, w->flat->paths[slot], "expected %s",
+		    kind_name(w->flat->specs[slot]->kind));
+}
+
+static bool is_choice(const struct flat *flat, const struct flat_key *k, const struct mp_value *v)
+{
+	const struct flat_word *word = &flat->words[k->min];
+
+	for (unsigned i = 0; i < k->max; i++, word++)
+		if (word->len == v->n && !memcmp(word->p, v->p, v->n))
+			return true;
+	return false;
+}
+
+static int check_string(struct walk *w, uint8_t slot, const struct mp_value *v)
+{
+	const struct flat_key *k = &w->flat->keys[slot];
 	const char *path = w->flat->paths[slot];
+	enum text text;
 
 	if (v->kind != MP_STR)
-		return fail(w->err, -EINVAL, path, "expected %s", kind_name(s->kind));
-	if (s->kind == DIBAO_KIND_CHOICE)
-		return choice_is_valid(s->choices, v->p, v->n)
-			       ? 0
-			       : fail(w->err, -EINVAL, path, "expected one of %s", s->choices);
-	if (v->n < s->min || v->n > s->max)
-		return fail(w->err, -EINVAL, path, "expected %lld to %lld bytes, got %u",
-			    (long long)s->min, (long long)s->max, v->n);
-	if (s->kind == DIBAO_KIND_DIGITS)
-		return all_digits(v->p, v->n)
+		return refuse_kind(w, slot);
+	if (k->kind == DIBAO_KIND_CHOICE)
+		return is_choice(w->flat, k, v) ? 0
+						: fail(w->err, -EINVAL, path, "expected one of %s",
+						       w->flat->specs[slot]->choices);
+	if (v->n < k->min || v->n > k->max)
+		return refuse_length(w, slot, v->n);
+	if (k->kind == DIBAO_KIND_DIGITS)
+		return text_is_digits(v->p, v->n)
 			       ? 0
 			       : fail(w->err, -EINVAL, path, "expected decimal digits only");
-	if (s->kind == DIBAO_KIND_DATE)
-		return date_is_valid(v->p, v->n) ? 0
-						 : fail(w->err, -EINVAL, path,
-							"expected a date YYYY-MM-DD that exists");
-	if (!utf8_is_valid(v->p, v->n))
-		return fail(w->err, -EBADMSG, path, "not UTF-8");
-	if (text_has_control(v->p, v->n))
-		return fail(w->err, -EINVAL, path, "holds a control character");
-	return 0;
+	if (k->kind == DIBAO_KIND_DATE)
+		return text_is_date(v->p, v->n) ? 0
+						: fail(w->err, -EINVAL, path,
+						       "expected a date YYYY-MM-DD that exists");
+	text = text_check(v->p, v->n, w->c.end);
+	if (text == TEXT_GOOD)
+		return 0;
+	return text == TEXT_CONTROL ? fail(w->err, -EINVAL, path, "holds a control character")
+				    : fail(w->err, -EBADMSG, path, "not UTF-8");
 }
 
 static int check_number(struct walk *w, uint8_t slot, const struct mp_value *v)
@@ -140,28 +125,41 @@ static int check_number(struct walk *w, uint8_t slot, const struct mp_value *v)
 static int walk_map(struct walk *w, uint32_t count, uint8_t first, uint64_t required,
 		    const char *path, unsigned depth);
 
+/* Sets the member of the view that shows a field, if there is one. */
+static inline void show(struct dibao_event *ev, const struct flat_key *k, const struct mp_value *v)
+{
+	void *member = (char *)ev + k->into;
+
+	if (!k->into)
+		return;
+	if (v->kind == MP_STR)
+		*(struct dibao_str *)member = (struct dibao_str){(const char *)v->p, v->n};
+	else if (v->kind == MP_BOOL)
+		*(bool *)member = v->boolean;
+	else
+		*(int64_t *)member = v->i;
+}
+
 static int check_value(struct walk *w, uint8_t slot, unsigned depth)
 {
-	const struct flat_key *f = &w->flat->keys[slot];
-	const struct dibao_field_spec *s = w->flat->specs[slot];
-	const char *path = w->flat->paths[slot];
-	const uint8_t *at = w->c.p;
+	const struct flat_key *k = &w->flat->keys[slot];
 	struct mp_value v;
 	const char *why;
 	int r = 0;
 
-	if (f->kind == DIBAO_KIND_ANY) {
+	if (k->kind == DIBAO_KIND_ANY) {
 		why = mp_skip_checked(&w->c, depth - 1);
 		if (why)
-			return fail(w->err, -EBADMSG, path, "%s", why);
+			return fail(w->err, -EBADMSG, w->flat->paths[slot], "%s", why);
 	} else {
 		if (!mp_read(&w->c, &v))
-			return fail(w->err, -EBADMSG, path, "not sound msgpack");
-		switch (f->kind) {
+			return fail(w->err, -EBADMSG, w->flat->paths[slot], "not sound msgpack");
+		switch (k->kind) {
 		case DIBAO_KIND_MAP:
 			if (v.kind != MP_MAP)
-				return fail(w->err, -EINVAL, path, "expected a map");
-			r = walk_map(w, v.n, f->child, w->flat->required[slot], path, depth - 1);
+				return refuse_kind(w, slot);
+			r = walk_map(w, v.n, k->child, w->flat->required[slot],
+				     w->flat->paths[slot], depth - 1);
 			break;
 		case DIBAO_KIND_INT:
 		case DIBAO_KIND_MS:
@@ -169,81 +167,116 @@ static int check_value(struct walk *w, uint8_t slot, unsigned depth)
 			break;
 		case DIBAO_KIND_BOOL:
 			if (v.kind != MP_BOOL)
-				r = fail(w->err, -EINVAL, path, "expected true or false");
+				r = refuse_kind(w, slot);
 			break;
 		case DIBAO_KIND_BIN:
-			if (v.kind != MP_BIN || v.n < s->min || v.n > s->max)
-				r = fail(w->err, -EINVAL, path,
-					 "expected %lld to %lld bytes of binary", (long long)s->min,
-					 (long long)s->max);
+			if (v.kind != MP_BIN)
+				r = refuse_kind(w, slot);
+			else if (v.n < k->min || v.n > k->max)
+				r = refuse_length(w, slot, v.n);
 			break;
 		default:
 			r = check_string(w, slot, &v);
 		}
+		if (r == 0)
+			show(w->ev, k, &v);
 	}
-	if (r < 0)
-		return r;
-	w->ev->slot_[slot].off = (uint16_t)(at - w->start);
-	w->ev->slot_[slot].len = (uint16_t)(w->c.p - at);
-	return 0;
+	return r;
 }
 
-/* The first 8 bytes of a key, zeros after its end; `end` is the end of the bytes it lies in. */
-static inline uint64_t head_of(const struct mp_value *key, const uint8_t *end)
+/* Reads a key if it is `hint` or one of its siblings, once round. -1: it is none of them, or too
+ * near the end to be looked at by words, or oddly encoded; the cursor has not moved then. */
+static inline int read_key(const struct flat *flat, uint8_t hint, struct mp_cursor *c)
 {
-	uint64_t head = 0;
-
-	if (end - key->p >= 8) {
-		memcpy(&head, key->p, 8);
-		/* In memory order, so that it compares with what flat.c made. */
-		return key->n >= 8 ? head : htole64(le64toh(head) & ((1ull << 8 * key->n) - 1));
-	}
-	memcpy(&head, key->p, key->n < sizeof head ? key->n : sizeof head);
-	return head;
-}
-
-/* Slot of a key among siblings, looked for from `hint` on, once round; -1: unknown. */
-static inline int find_key(const struct flat *flat, uint8_t first, uint8_t hint,
-			   const struct mp_value *key, const uint8_t *end)
-{
-	uint64_t head = head_of(key, end);
+	const uint8_t *p = c->p;
+	size_t left = (size_t)(c->end - p);
 	uint8_t at = hint;
+	uint64_t head;
 
+	if (left < 9)
+		return -1;
+	head = text_word(p + 1);
 	do {
 		const struct flat_key *k = &flat->keys[at];
 
-		if (k->head == head && k->len == key->n &&
-		    (key->n <= sizeof head || !memcmp(flat->specs[at]->name, key->p, key->n)))
-			return at;
-		at = k->next ? k->next : first;
+		if (*p == k->tag && (head & k->mask) == k->head) {
+			size_t len = k->len;
+
+			if (len <= 8 ||
+			    (left > len && text_word(p + len - 7) == k->tail &&
+			     (len <= 16 || !memcmp(p + 1, flat->specs[at]->name, len)))) {
+				c->p = p + 1 + len;
+				return at;
+			}
+		}
+		at = k->ring;
 	} while (at != hint);
 	return -1;
 }
 
-static void path_of_key(char *buf, size_t cap, const char *path, const struct mp_value *key)
+/* The same of a key already read. */
+static int find_key(const struct flat *flat, uint8_t first, const struct mp_value *key)
 {
-	/* An unknown key may be anything a peer wrote: it is not repeated. */
-	(void)key;
-	snprintf(buf, cap, "%s%s(unknown key)", path, *path ? "." : "");
+	uint8_t at = first;
+
+	do {
+		const struct flat_key *k = &flat->keys[at];
+
+		if (k->len == key->n && !memcmp(flat->specs[at]->name, key->p, key->n))
+			return at;
+		at = k->next;
+	} while (at);
+	return -1;
 }
 
+/* Keys of one map that the table does not know, by their places. */
+struct unknown {
+	uint32_t n;
+	struct {
+		uint16_t off, len;
+	} keys[MP_KEYS_MAX];
+};
+
 static int skip_unknown(struct walk *w, const char *path, const struct mp_value *key,
-			const struct mp_value *unknown, uint32_t n_unknown, unsigned depth)
+			struct unknown *u, unsigned depth)
 {
 	char where[64];
 	const char *why;
 
-	path_of_key(where, sizeof where, path, key);
+	/* It may be anything a peer wrote: it is not repeated. */
+	snprintf(where, sizeof where, "%s%s(unknown key)", path, *path ? "." : "");
 	if (!utf8_is_valid(key->p, key->n))
 		return fail(w->err, -EBADMSG, where, "not UTF-8");
-	for (uint32_t i = 0; i < n_unknown; i++)
-		if (unknown[i].n == key->n && !memcmp(unknown[i].p, key->p, key->n))
+	for (uint32_t i = 0; i < u->n; i++)
+		if (u->keys[i].len == key->n && !memcmp(w->start + u->keys[i].off, key->p, key->n))
 			return fail(w->err, -EBADMSG, where, "a key that stands twice");
 	why = mp_skip_checked(&w->c, depth - 1);
 	if (why)
 		return fail(w->err, -EBADMSG, where, "%s", why);
+	u->keys[u->n].off = (uint16_t)(key->p - w->start);
+	u->keys[u->n++].len = (uint16_t)key->n;
 	w->ev->n_unknown++;
 	return 0;
+}
+
+/* A key that read_key() left: its slot, or -1 for one that the table does not know, which was
+ * skipped with its value. */
+static __attribute__((noinline)) int other_key(struct walk *w, bool in_table, uint8_t first,
+					       const char *path, struct unknown *unknown,
+					       unsigned depth)
+{
+	struct mp_value key;
+	int slot, r;
+
+	if (!mp_read(&w->c, &key))
+		return fail(w->err, -EBADMSG, path, "not sound msgpack");
+	if (key.kind != MP_STR)
+		return fail(w->err, -EBADMSG, path, "a key that is not a string");
+	slot = in_table ? find_key(w->flat, first, &key) : -1;
+	if (slot >= 0)
+		return slot;
+	r = skip_unknown(w, path, &key, unknown, depth);
+	return r < 0 ? r : -1;
 }
 
 static int missing(struct walk *w, uint64_t slots)
@@ -251,67 +284,99 @@ static int missing(struct walk *w, uint64_t slots)
 	return fail(w->err, -EINVAL, w->flat->paths[__builtin_ctzll(slots)], "missing");
 }
 
-/* The body where it stands: now if all is known that decides its form, else later. */
+/* The body where it stands: if it is last and its type known, it is not looked at yet (1). Else it
+ * is skipped, for what comes after it decides its form. */
 static int walk_body(struct walk *w, bool last)
 {
-	const uint8_t *at = w->c.p;
 	const char *why;
 
-	if (last && (w->seen >> SLOT_TYPE & 1)) {
-		w->body_at = at;
+	w->body_at = w->c.p;
+	if (last && (w->seen >> SLOT_TYPE & 1))
 		return 1;
-	}
 	why = mp_skip_checked(&w->c, MP_DEPTH_MAX - 1);
-	if (why)
-		return fail(w->err, -EBADMSG, "body", "%s", why);
-	w->body_at = at;
-	return 0;
+	return why ? fail(w->err, -EBADMSG, "body", "%s", why) : 0;
 }
 
+/* A string under 256 bytes at p, of good length and text: its end. NULL: look closer. */
+static inline const uint8_t *plain_string(const struct flat_key *k, const uint8_t *p,
+					  const uint8_t *end, struct dibao_str *ret)
+{
+	size_t n;
+
+	if (end - p < 2)
+		return NULL;
+	if ((*p & 0xe0) == 0xa0) {
+		n = *p & 0x1f;
+		p += 1;
+	} else if (*p == 0xd9) {
+		n = p[1];
+		p += 2;
+	} else {
+		return NULL;
+	}
+	if (n > (size_t)(end - p) || n < k->min || n > k->max ||
+	    (!text_is_short_ascii(p, n, end) && text_check(p, n, end) != TEXT_GOOD))
+		return NULL;
+	*ret = (struct dibao_str){(const char *)p, n};
+	return p + n;
+}
+
+/* 0; of the envelope 1 if the body is still to be read where the cursor stands. */
 static int walk_map(struct walk *w, uint32_t count, uint8_t first, uint64_t required,
 		    const char *path, unsigned depth)
 {
-	struct mp_value unknown[MP_KEYS_MAX], key;
-	uint32_t n_unknown = 0;
+	const struct flat *flat = w->flat;
+	const bool envelope = !*path, in_table = first || envelope;
+	struct dibao_event *ev = w->ev;
+	struct unknown unknown;
 	uint8_t hint = first;
-	bool envelope = !*path, body_now = false;
-	int r;
+	int r = 0;
 
 	if (count > MP_KEYS_MAX)
 		return fail(w->err, -EBADMSG, path, "more than 64 keys in a map");
 	if (depth == 0)
 		return fail(w->err, -EBADMSG, path, "nested too deep");
-	for (uint32_t i = 0; i < count; i++) {
-		int slot;
+	unknown.n = 0;
+	for (; count > 0; count--) {
+		int slot = in_table ? read_key(flat, hint, &w->c) : -1;
+		const struct flat_key *k;
+		const uint8_t *at, *end;
+		struct dibao_str str;
 
-		if (!mp_read(&w->c, &key))
-			return fail(w->err, -EBADMSG, path, "not sound msgpack");
-		if (key.kind != MP_STR)
-			return fail(w->err, -EBADMSG, path, "a key that is not a string");
-		slot = first || envelope ? find_key(w->flat, first, hint, &key, w->c.end) : -1;
 		if (slot < 0) {
-			r = skip_unknown(w, path, &key, unknown, n_unknown, depth);
-			if (r < 0)
-				return r;
-			unknown[n_unknown++] = key;
-			continue;
+			slot = other_key(w, in_table, first, path, &unknown, depth);
+			if (slot == -1)
+				continue;
+			if (slot < 0)
+				return slot;
 		}
 		if (w->seen >> slot & 1)
-			return fail(w->err, -EBADMSG, w->flat->paths[slot],
-				    "a key that stands twice");
+			return fail(w->err, -EBADMSG, flat->paths[slot], "a key that stands twice");
 		w->seen |= 1ull << slot;
-		hint = w->flat->keys[slot].next ? w->flat->keys[slot].next : first;
-		if (envelope && slot == w->flat->body) {
-			r = walk_body(w, i + 1 == count);
-			body_now = r == 1;
+		k = &flat->keys[slot];
+		hint = k->ring;
+		at = w->c.p;
+		end = k->kind == DIBAO_KIND_STR ? plain_string(k, at, w->c.end, &str) : NULL;
+		if (end) {
+			w->c.p = end;
+			if (k->into)
+				*(struct dibao_str *)((char *)ev + k->into) = str;
+		} else if (envelope && slot == flat->body) {
+			r = walk_body(w, count == 1);
+			if (r != 0)
+				break;
 		} else {
 			r = check_value(w, (uint8_t)slot, depth);
+			if (r < 0)
+				return r;
 		}
-		if (r < 0)
-			return r;
+		ev->slot_[slot].off = (uint16_t)(at - w->start);
+		ev->slot_[slot].len = (uint16_t)(w->c.p - at);
 	}
+	if (r < 0)
+		return r;
 	required &= ~w->seen;
-	return required ? missing(w, required) : body_now;
+	return required ? missing(w, required) : r;
 }
 
 static struct dibao_str string_at(const struct dibao_event *ev, unsigned slot)
@@ -336,64 +401,35 @@ static int64_t number_at(const struct dibao_event *ev, unsigned slot)
 	return v.i;
 }
 
-static bool true_at(const struct dibao_event *ev, unsigned slot)
+/* What follows from the type. */
+static const struct flat *set_type(struct dibao_event *ev)
 {
-	return ev->slot_[slot].len == 1 && ev->bytes[ev->slot_[slot].off] == 0xc3;
-}
+	const struct flat *flat;
 
-/* The named members, from the slots. */
-static void fill(struct dibao_event *ev)
-{
-	size_t n;
-
-	ev->type_name = string_at(ev, SLOT_TYPE);
-	ev->uid = string_at(ev, SLOT_UID);
-	ev->org = string_at(ev, SLOT_ORG);
-	ev->badge = string_at(ev, SLOT_BADGE);
-	ev->retracts = string_at(ev, SLOT_RETRACTS);
-	ev->corrects = string_at(ev, SLOT_CORRECTS);
-	ev->follows = string_at(ev, SLOT_FOLLOWS);
-	ev->at = number_at(ev, SLOT_AT);
-	ev->not_before = number_at(ev, SLOT_NOT_BEFORE);
-	ev->expires = number_at(ev, SLOT_EXPIRES);
-	ev->urgent = true_at(ev, SLOT_URGENT);
-	ev->record = true_at(ev, SLOT_RECORD);
 	ev->type = dibao_type_find(ev->type_name.p ? ev->type_name.p : "", ev->type_name.len);
 	if (ev->type < 0)
 		ev->type = DIBAO_TYPE_UNKNOWN;
-	ev->is_private = ev->type == DIBAO_TYPE_UNKNOWN || true_at(ev, SLOT_PRIVATE) ||
-			 dibao_types(&n)[ev->type].audience == DIBAO_AUDIENCE_PRIVATE;
-}
-
-static bool badge_is_valid(struct dibao_str b)
-{
-	for (size_t i = 0; i < b.len; i++)
-		if (!((b.p[i] >= '0' && b.p[i] <= '9') || (b.p[i] >= 'A' && b.p[i] <= 'Z') ||
-		      (b.p[i] >= 'a' && b.p[i] <= 'z')))
-			return false;
-	return true;
+	flat = types_flat(ev->type);
+	ev->is_private |= flat->is_private;
+	return flat;
 }
 
 /* What involves more than one field. */
-static int check_together(const struct dibao_event *ev, struct dibao_error *err)
+static int check_together(const struct dibao_event *ev, const struct flat *flat,
+			  struct dibao_error *err)
 {
-	size_t n;
-	const struct dibao_type_spec *types = dibao_types(&n);
-	const struct flat *flat;
-
 	if (number_at(ev, SLOT_V) != 1)
 		return fail(err, -EPROTONOSUPPORT, "v", "expected 1");
-	if (!badge_is_valid(ev->badge))
+	if (!text_is_badge((const uint8_t *)ev->badge.p, ev->badge.len))
 		return fail(err, -EINVAL, "person.badge", "expected 1 to 20 of 0-9 A-Z a-z");
 	if (ev->retracts.p && ev->corrects.p)
 		return fail(err, -EINVAL, "corrects", "not together with retracts");
 	if (ev->type == DIBAO_TYPE_UNKNOWN)
 		return 0;
-	if (!ev->slot_[SLOT_PERSON].len && !types[ev->type].person_optional)
+	if (!ev->badge.p && !flat->person_optional)
 		return fail(err, -EINVAL, "person", "missing");
 	if (ev->retracts.p)
 		return 0;
-	flat = types_flat(ev->type);
 	if (flat->state && string_at(ev, flat->state).len == sizeof "proposed" - 1) {
 		if (!ev->slot_[flat->notice_until].len)
 			return fail(err, -EINVAL, "body.notice_until",
@@ -405,16 +441,13 @@ static int check_together(const struct dibao_event *ev, struct dibao_error *err)
 	return 0;
 }
 
-static int parse_body(struct walk *w)
+static int parse_body(struct walk *w, const struct flat *flat)
 {
 	struct mp_value v;
 	const char *why;
 	int r;
 
-	if (w->ev->retracts.p)
-		w->flat = types_flat(FLAT_RETRACTION);
-	else
-		w->flat = types_flat(w->ev->type);
+	w->flat = w->ev->retracts.p ? types_flat(FLAT_RETRACTION) : flat;
 	w->c.p = w->body_at;
 	if (w->ev->type == DIBAO_TYPE_UNKNOWN && !w->ev->retracts.p) {
 		why = mp_skip_checked(&w->c, MP_DEPTH_MAX - 1);
@@ -444,6 +477,7 @@ int dibao_event_parse(struct dibao_event *ret, const void *bytes, size_t len,
 			 .ev = &ev,
 			 .flat = types_flat(DIBAO_TYPE_UNKNOWN),
 			 .err = err};
+	const struct flat *flat;
 	struct mp_value v;
 	bool body_last;
 	int r;
@@ -459,159 +493,91 @@ int dibao_event_parse(struct dibao_event *ret, const void *bytes, size_t len,
 	if (r < 0)
 		return r;
 	body_last = r == 1;
-	fill(&ev);
+	flat = set_type(&ev);
 	if (!body_last && w.c.p != w.c.end)
 		return fail(err, -EBADMSG, "", "bytes after the end");
-	r = parse_body(&w);
+	r = parse_body(&w, flat);
 	if (r < 0)
 		return r;
 	if (body_last && w.c.p != w.c.end)
 		return fail(err, -EBADMSG, "", "bytes after the end");
-	r = check_together(&ev, err);
+	r = check_together(&ev, flat, err);
 	if (r < 0)
 		return r;
 	*ret = ev;
+	return 0;
+}
+
+/* ---- the envelope alone, of bytes that were checked ---- */
+
+/* The kind that is shown: of bytes nobody checked, another may stand there. */
+static bool is_of_kind(const struct flat_key *k, const struct mp_value *v)
+{
+	switch (k->kind) {
+	case DIBAO_KIND_BOOL:
+		return v->kind == MP_BOOL;
+	case DIBAO_KIND_MS:
+		return v->kind == MP_UINT || v->kind == MP_INT;
+	default:
+		return v->kind == MP_STR;
+	}
+}
+
+static int view_map(struct dibao_event *ev, const struct flat *flat, struct mp_cursor *c,
+		    uint8_t first)
+{
+	struct mp_value map, key, v;
+	uint8_t hint = first;
+
+	if (!mp_read(c, &map) || map.kind != MP_MAP)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < map.n; i++) {
+		int slot = read_key(flat, hint, c);
+		struct mp_cursor value;
+		const uint8_t *at;
+
+		if (slot < 0) {
+			if (!mp_read(c, &key) || key.kind != MP_STR)
+				return -EBADMSG;
+			slot = find_key(flat, first, &key);
+		}
+		at = c->p;
+		value = *c;
+		if (slot < 0) {
+			if (!mp_skip(c, MP_DEPTH_MAX))
+				return -EBADMSG;
+			continue;
+		}
+		if (!mp_read(&value, &v))
+			return -EBADMSG;
+		if (slot == SLOT_PERSON && v.kind == MP_MAP) {
+			if (view_map(ev, flat, c, SLOT_BADGE) < 0)
+				return -EBADMSG;
+		} else {
+			if (!mp_skip(c, MP_DEPTH_MAX))
+				return -EBADMSG;
+			if (is_of_kind(&flat->keys[slot], &v))
+				show(ev, &flat->keys[slot], &v);
+		}
+		ev->slot_[slot].off = (uint16_t)(at - ev->bytes);
+		ev->slot_[slot].len = (uint16_t)(c->p - at);
+		hint = flat->keys[slot].ring;
+	}
 	return 0;
 }
 
 int dibao_event_view(struct dibao_event *ret, const void *bytes, size_t len)
 {
 	struct dibao_event ev = {.bytes = bytes, .len = len};
-	const struct flat *flat = types_flat(DIBAO_TYPE_UNKNOWN);
 	struct mp_cursor c = {bytes, (const uint8_t *)bytes + len};
-	struct mp_value v, key, inner;
-	uint8_t hint = SLOT_V;
 
 	if (len > DIBAO_EVENT_MAX_BYTES)
 		return -EMSGSIZE;
-	if (!mp_read(&c, &v) || v.kind != MP_MAP)
+	if (view_map(&ev, types_flat(DIBAO_TYPE_UNKNOWN), &c, SLOT_V) < 0)
 		return -EBADMSG;
-	for (uint32_t i = 0; i < v.n; i++) {
-		const uint8_t *at;
-		int slot;
-
-		if (!mp_read(&c, &key) || key.kind != MP_STR)
-			return -EBADMSG;
-		slot = find_key(flat, SLOT_V, hint, &key, c.end);
-		at = c.p;
-		if (slot == SLOT_PERSON && mp_read(&c, &inner) && inner.kind == MP_MAP) {
-			for (uint32_t k = 0; k < inner.n; k++) {
-				const uint8_t *value;
-				int s;
-
-				if (!mp_read(&c, &key) || key.kind != MP_STR)
-					return -EBADMSG;
-				s = find_key(flat, SLOT_BADGE, SLOT_BADGE, &key, c.end);
-				value = c.p;
-				if (!mp_skip(&c, MP_DEPTH_MAX))
-					return -EBADMSG;
-				if (s >= 0) {
-					ev.slot_[s].off = (uint16_t)(value - ev.bytes);
-					ev.slot_[s].len = (uint16_t)(c.p - value);
-				}
-			}
-		} else {
-			c.p = at;
-			if (!mp_skip(&c, MP_DEPTH_MAX))
-				return -EBADMSG;
-		}
-		if (slot >= 0) {
-			ev.slot_[slot].off = (uint16_t)(at - ev.bytes);
-			ev.slot_[slot].len = (uint16_t)(c.p - at);
-			hint = flat->keys[slot].next ? flat->keys[slot].next : SLOT_V;
-		}
-	}
-	fill(&ev);
+	(void)set_type(&ev);
 	if (!ev.uid.p || !ev.type_name.p || ev.org.len != DIBAO_ORG_BYTES)
 		return -EINVAL;
 	*ret = ev;
 	return 0;
-}
-
-/* ---- reading by path ---- */
-
-/* The value at a dotted path, looked up in the bytes themselves. */
-static int value_at(const struct dibao_event *ev, const char *path, struct mp_value *ret)
-{
-	struct mp_cursor c = {ev->bytes, ev->bytes + ev->len};
-	struct mp_value v, key;
-
-	if (!strncmp(path, "body.", 5) && ev->slot_[SLOT_BODY].len) {
-		c.p = ev->bytes + ev->slot_[SLOT_BODY].off;
-		path += 5;
-	}
-	if (!mp_read(&c, &v))
-		return -EBADMSG;
-	for (;;) {
-		size_t n = strcspn(path, ".");
-		bool found = false;
-
-		if (v.kind != MP_MAP)
-			return -ENOENT;
-		for (uint32_t i = 0; i < v.n && !found; i++) {
-			if (!mp_read(&c, &key) || key.kind != MP_STR)
-				return -EBADMSG;
-			found = key.n == n && !memcmp(key.p, path, n);
-			if (!found && !mp_skip(&c, MP_DEPTH_MAX))
-				return -EBADMSG;
-		}
-		if (!found)
-			return -ENOENT;
-		if (!mp_read(&c, &v))
-			return -EBADMSG;
-		if (!path[n]) {
-			*ret = v;
-			return 0;
-		}
-		path += n + 1;
-	}
-}
-
-int dibao_event_str(const struct dibao_event *ev, const char *path, struct dibao_str *ret)
-{
-	struct mp_value v;
-	int r = value_at(ev, path, &v);
-
-	if (r < 0)
-		return r;
-	if (v.kind != MP_STR && v.kind != MP_BIN)
-		return -EINVAL;
-	*ret = (struct dibao_str){(const char *)v.p, v.n};
-	return 0;
-}
-
-int dibao_event_int(const struct dibao_event *ev, const char *path, int64_t *ret)
-{
-	struct mp_value v;
-	int r = value_at(ev, path, &v);
-
-	if (r < 0)
-		return r;
-	if (v.kind == MP_INT ? false : v.kind != MP_UINT || v.u > INT64_MAX)
-		return -EINVAL;
-	*ret = v.i;
-	return 0;
-}
-
-int dibao_event_bool(const struct dibao_event *ev, const char *path, bool *ret)
-{
-	struct mp_value v;
-	int r = value_at(ev, path, &v);
-
-	if (r < 0)
-		return r;
-	if (v.kind != MP_BOOL)
-		return -EINVAL;
-	*ret = v.boolean;
-	return 0;
-}
-
-bool dibao_org_within(const char *org, size_t org_len, const char *prefix, size_t prefix_len)
-{
-	return prefix_len <= org_len && !memcmp(org, prefix, prefix_len);
-}
-
-void dibao_event_hash(const void *bytes, size_t len, uint8_t ret_hash[16])
-{
-	crypto_generichash(ret_hash, 16, bytes, len, NULL, 0);
 }

@@ -2,6 +2,7 @@
 #include "types.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,16 +21,43 @@ static const struct dibao_field_spec body_spec = {
 	.doc = "what happened, by type",
 };
 
+static void add_words(struct flat *f, struct flat_key *k, const char *choices)
+{
+	k->min = f->n_words;
+	for (;;) {
+		size_t len = strcspn(choices, "|");
+
+		assert(len > 0 && f->n_words < FLAT_WORDS_MAX);
+		f->words[f->n_words++] = (struct flat_word){choices, len};
+		if (!choices[len])
+			break;
+		choices += len + 1;
+	}
+	k->max = f->n_words - k->min;
+}
+
 static uint8_t add(struct flat *f, const struct dibao_field_spec *spec, const char *parent)
 {
 	struct flat_key *k = &f->keys[f->n];
-	size_t len = strlen(spec->name);
+	size_t len = strlen(spec->name), head = len < 8 ? len : 8;
 	int n;
 
+	assert(len > 0 && len < 32);
 	assert(f->n < DIBAO_FIELDS_MAX);
 	f->specs[f->n] = spec;
-	memcpy(&k->head, spec->name, len < sizeof k->head ? len : sizeof k->head);
+	memcpy(&k->head, spec->name, head);
+	k->head = le64toh(k->head);
+	k->mask = ~0ull >> (64 - 8 * head);
+	if (len > 8)
+		memcpy(&k->tail, spec->name + len - 8, 8);
+	k->tail = le64toh(k->tail);
 	k->len = (uint8_t)len;
+	k->tag = (uint8_t)(0xa0 | len);
+	/* No string of an event is longer than the event. */
+	k->min = (uint16_t)(spec->min < DIBAO_EVENT_MAX_BYTES ? spec->min : DIBAO_EVENT_MAX_BYTES);
+	k->max = (uint16_t)(spec->max < DIBAO_EVENT_MAX_BYTES ? spec->max : DIBAO_EVENT_MAX_BYTES);
+	if (spec->kind == DIBAO_KIND_CHOICE)
+		add_words(f, k, spec->choices);
 	k->kind = (uint8_t)spec->kind;
 	n = snprintf(f->paths[f->n], sizeof f->paths[0], "%s%s%s", parent, *parent ? "." : "",
 		     spec->name);
@@ -64,12 +92,42 @@ static uint8_t add_all(struct flat *f, const struct dibao_field_spec *fields, co
 	return first;
 }
 
+static void make_rings(struct flat *f, uint8_t first)
+{
+	uint8_t i = first;
+
+	do {
+		f->keys[i].ring = f->keys[i].next ? f->keys[i].next : first;
+		i = f->keys[i].next;
+	} while (i);
+}
+
 static uint8_t slot_or_none(const struct flat *f, const char *path)
 {
 	int slot = flat_find(f, path);
 
 	return slot < 0 ? 0 : (uint8_t)slot;
 }
+
+/* The named members of the view. */
+static const struct {
+	uint8_t slot;
+	uint16_t into;
+} members[] = {
+	{SLOT_TYPE, offsetof(struct dibao_event, type_name)},
+	{SLOT_UID, offsetof(struct dibao_event, uid)},
+	{SLOT_ORG, offsetof(struct dibao_event, org)},
+	{SLOT_BADGE, offsetof(struct dibao_event, badge)},
+	{SLOT_RETRACTS, offsetof(struct dibao_event, retracts)},
+	{SLOT_CORRECTS, offsetof(struct dibao_event, corrects)},
+	{SLOT_FOLLOWS, offsetof(struct dibao_event, follows)},
+	{SLOT_AT, offsetof(struct dibao_event, at)},
+	{SLOT_NOT_BEFORE, offsetof(struct dibao_event, not_before)},
+	{SLOT_EXPIRES, offsetof(struct dibao_event, expires)},
+	{SLOT_PRIVATE, offsetof(struct dibao_event, is_private)},
+	{SLOT_URGENT, offsetof(struct dibao_event, urgent)},
+	{SLOT_RECORD, offsetof(struct dibao_event, record)},
+};
 
 static void make(struct flat *f, const struct dibao_field_spec *body)
 {
@@ -82,6 +140,13 @@ static void make(struct flat *f, const struct dibao_field_spec *body)
 	f->keys[last].next = f->body;
 	f->required_top |= 1ull << f->body;
 	f->keys[f->body].child = add_all(f, body, "body", &f->required[f->body]);
+	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+		f->keys[members[i].slot].into = members[i].into;
+	make_rings(f, SLOT_V);
+	for (uint8_t i = 0; i < f->n; i++)
+		if (f->keys[i].child)
+			make_rings(f, f->keys[i].child);
+	f->is_private = true;
 	f->state = slot_or_none(f, "body.state");
 	f->notice_until = slot_or_none(f, "body.notice_until");
 	f->contact = slot_or_none(f, "body.contact");
@@ -95,8 +160,11 @@ static void make_all(void)
 	assert(n <= TYPES_MAX);
 	make(&flats[0], NULL);
 	make(&flats[1], dibao_retraction_body());
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		make(&flats[2 + i], types[i].body);
+		flats[2 + i].is_private = types[i].audience == DIBAO_AUDIENCE_PRIVATE;
+		flats[2 + i].person_optional = types[i].person_optional;
+	}
 }
 
 const struct flat *types_flat(int type)

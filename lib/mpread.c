@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mpread.h"
+#include "text.h"
 
 #include <endian.h>
 #include <string.h>
@@ -15,14 +16,13 @@ static bool take(struct mp_cursor *c, size_t n, const uint8_t **ret)
 
 static bool number(struct mp_cursor *c, unsigned bytes, uint64_t *ret)
 {
-	const uint8_t *p;
 	uint64_t v = 0;
+	const uint8_t *p;
 
 	if (!take(c, bytes, &p))
 		return false;
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | p[i];
-	*ret = v;
+	memcpy(&v, p, bytes);
+	*ret = be64toh(v) >> (64 - 8 * bytes);
 	return true;
 }
 
@@ -59,6 +59,13 @@ bool mp_read_any(struct mp_cursor *c, struct mp_value *v)
 		return false;
 	v->p = NULL;
 	v->n = 0;
+	if (*b == 0xcf && c->end - c->p >= 8) { /* all times, as most encoders write them */
+		v->kind = MP_UINT;
+		memcpy(&v->u, c->p, 8);
+		v->u = be64toh(v->u);
+		c->p += 8;
+		return true;
+	}
 	if (*b <= 0x7f) {
 		v->kind = MP_UINT;
 		v->u = *b;
@@ -139,89 +146,6 @@ bool mp_read_any(struct mp_cursor *c, struct mp_value *v)
 	default: /* 0xc1 */
 		return false;
 	}
-}
-
-bool text_has_control(const uint8_t *p, size_t n)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-	const uint8_t *end = p + n;
-
-	/* Eight at a time while none is below 0x20 or is 0x7f; both tests may cry wolf, never miss.
-	 */
-	for (; end - p >= 8; p += 8) {
-		uint64_t x, del;
-
-		memcpy(&x, p, 8);
-		del = x ^ ones * 0x7f;
-		if (((x - ones * 0x20) & ~x & tops) | ((del - ones) & ~del & tops))
-			break;
-	}
-	for (; p < end; p++)
-		if ((*p < 0x20 && *p != '\n') || *p == 0x7f)
-			return true;
-	return false;
-}
-
-bool utf8_is_valid(const uint8_t *p, size_t n)
-{
-	const uint8_t *end = p + n;
-
-	while (p < end) {
-		uint64_t eight;
-		unsigned more;
-		uint32_t cp;
-
-		while (end - p >= 8) {
-			memcpy(&eight, p, 8);
-			if (eight & 0x8080808080808080u)
-				break;
-			p += 8;
-		}
-		/* By far the most common: runs of Chinese characters, three bytes each. The masks
-		 * ask for 1110xxxx 10xxxxxx 10xxxxxx and leave out overlong forms and surrogates.
-		 */
-		while (end - p >= 4) {
-			uint32_t four;
-
-			memcpy(&four, p, 4);
-			four = le32toh(four);
-			if ((four & 0xc0c0f0) != 0x8080e0 || (four & 0x200f) == 0 ||
-			    (four & 0x200f) == 0x200d)
-				break;
-			p += 3;
-		}
-		if (p == end)
-			break;
-		if (*p < 0x80) {
-			p++;
-			continue;
-		}
-		if (*p >= 0xc2 && *p <= 0xdf) {
-			more = 1;
-			cp = *p & 0x1f;
-		} else if ((*p & 0xf0) == 0xe0) {
-			more = 2;
-			cp = *p & 0x0f;
-		} else if (*p >= 0xf0 && *p <= 0xf4) {
-			more = 3;
-			cp = *p & 0x07;
-		} else {
-			return false;
-		}
-		if ((size_t)(end - p) < more + 1)
-			return false;
-		for (unsigned i = 1; i <= more; i++) {
-			if ((p[i] & 0xc0) != 0x80)
-				return false;
-			cp = cp << 6 | (p[i] & 0x3f);
-		}
-		/* Overlong forms, surrogates, past the last plane. */
-		if ((more == 2 && (cp < 0x800 || (cp >= 0xd800 && cp <= 0xdfff))) ||
-		    (more == 3 && (cp < 0x10000 || cp > 0x10ffff)))
-			return false;
-		p += more + 1;
-	}
-	return true;
 }
 
 const char *mp_skip_checked(struct mp_cursor *c, unsigned depth)

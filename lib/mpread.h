@@ -49,14 +49,35 @@ static inline bool mp_read(struct mp_cursor *c, struct mp_value *ret)
 	const uint8_t *p = c->p;
 	size_t left = (size_t)(c->end - p);
 
-	/* Most of what events are made of: short strings. */
-	if (left && (*p & 0xe0) == 0xa0) {
+	/* Most of what events are made of: strings under 256 bytes, small maps and numbers. */
+	if (left > 1 && (*p & 0xe0) == 0xa0) {
 		ret->kind = MP_STR;
 		ret->n = *p & 0x1f;
 		ret->p = p + 1;
 		if (left <= ret->n)
 			return false;
 		c->p = p + 1 + ret->n;
+		return true;
+	}
+	if (left > 1 && *p == 0xd9) {
+		ret->kind = MP_STR;
+		ret->n = p[1];
+		ret->p = p + 2;
+		if (left - 2 < ret->n)
+			return false;
+		c->p = p + 2 + ret->n;
+		return true;
+	}
+	if (left > 32 && (*p & 0xf0) == 0x80) {
+		ret->kind = MP_MAP;
+		ret->n = *p & 0x0f;
+		c->p = p + 1;
+		return true;
+	}
+	if (left && *p < 0x80) {
+		ret->kind = MP_UINT;
+		ret->u = *p;
+		c->p = p + 1;
 		return true;
 	}
 	return mp_read_any(c, ret);
@@ -68,9 +89,5 @@ static inline bool mp_read(struct mp_cursor *c, struct mp_value *ret)
 const char *mp_skip_checked(struct mp_cursor *c, unsigned depth);
 /* Skip without those checks; still never past the end. */
 bool mp_skip(struct mp_cursor *c, unsigned depth);
-
-bool utf8_is_valid(const uint8_t *p, size_t n);
-/* No control characters but the line feed; DEL neither. */
-bool text_has_control(const uint8_t *p, size_t n);
 
 #endif

@@ -196,8 +196,9 @@ const struct dibao_field_spec *dibao_retraction_body(void)
 
 int dibao_type_find(const char *name, size_t len)
 {
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (strlen(types[i].name) == len && !memcmp(types[i].name, name, len))
+	for (size_t i = 0; len > 0 && i < sizeof types / sizeof types[0]; i++)
+		if (types[i].name[0] == name[0] && strlen(types[i].name) == len &&
+		    !memcmp(types[i].name, name, len))
 			return (int)i;
 	return -ENOENT;
 }

@@ -8,13 +8,27 @@
 
 #include <dibao/event.h>
 
-/* What the walk looks at, kept dense: four to a cache line. */
+/* What the walk looks at of a field, kept dense. Words are little-endian, as loaded by le64toh. */
 struct flat_key {
-	uint64_t head; /* the name's first 8 bytes, zeros after its end */
-	uint8_t len;
-	uint8_t next;  /* slot of the next sibling, 0 at the end */
-	uint8_t child; /* first slot inside a map, 0 if none */
-	uint8_t kind;  /* enum dibao_kind */
+	uint64_t head;	   /* the name's first 8 bytes, zeros after its end */
+	uint64_t mask;	   /* which of 8 bytes are the name's */
+	uint64_t tail;	   /* its last 8 bytes, if it is longer than 8 */
+	uint16_t min, max; /* lengths of strings; of a choice its first word and how many */
+	uint16_t into;	   /* offset in struct dibao_event of the member that shows it; 0 = none */
+	uint8_t len;	   /* of the name, at most 31 */
+	uint8_t tag;	   /* 0xa0 | len: the msgpack head of the name */
+	uint8_t next;	   /* slot of the next sibling, 0 at the end */
+	uint8_t ring;	   /* the same, but at the end the first of them */
+	uint8_t child;	   /* first slot inside a map, 0 if none */
+	uint8_t kind;	   /* enum dibao_kind */
+};
+
+enum { FLAT_WORDS_MAX = 64 };
+
+/* One word of a choice; borrowed from the table. */
+struct flat_word {
+	const char *p;
+	size_t len;
 };
 
 struct flat {
@@ -22,9 +36,12 @@ struct flat {
 	const struct dibao_field_spec *specs[DIBAO_FIELDS_MAX];
 	uint64_t required[DIBAO_FIELDS_MAX]; /* of a map: slots that must stand in it */
 	uint64_t required_top;		     /* of the envelope */
-	uint8_t n;
+	struct flat_word words[FLAT_WORDS_MAX];
+	uint8_t n, n_words;
 	uint8_t body;			      /* slot of the body */
 	uint8_t state, notice_until, contact; /* of a body that may be a proposal; 0 = none */
+	bool is_private;		      /* the type's audience */
+	bool person_optional;
 	char paths[DIBAO_FIELDS_MAX][48];
 };
 

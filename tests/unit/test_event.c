@@ -2,6 +2,7 @@
 /* The event's bytes: what is made, what is taken, and what is refused with which field named. */
 #include "draft.h"
 #include "golden.h"
+#include "text.h"
 #include "types.h"
 
 #include <errno.h>
@@ -886,6 +887,13 @@ static void badges_and_organisations_have_their_alphabets(void **state)
 	expect_str("award", "org", "32050853000A", 12, -EINVAL);
 	expect_str("award", "org", "３２０５", 12, -EINVAL);
 	expect_str("award", "org", "32050853000 ", 12, -EINVAL);
+	expect_str("award", "org", "32050853000*", 12, -EINVAL);
+	expect_str("award", "org",
+		   "\032"
+		   "20508530000",
+		   12, -EINVAL);
+	expect_str("award", "org", ":20508530000", 12, -EINVAL);
+	expect_str("award", "org", "/20508530000", 12, -EINVAL);
 }
 
 static void an_event_does_not_both_retract_and_correct(void **state)
