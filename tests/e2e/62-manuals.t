@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # The manuals of section 7 against what they describe.
+import glob
+
 from dibao_test import *
 
 
@@ -108,17 +110,21 @@ def the_rights_that_the_page_gives_suffice_for_a_daemon_and_its_publishers(b):
              for uid, t, more in [("a", "award", {}), ("b", "penalty", {}), ("c", "award", {}),
                                   ("late", "penalty", {"not_before": int(time.time() * 1000) + 700}),
                                   ("never", "award", {"not_before": int(time.time() * 1000) + 3600_000}),
+                                  ("never2", "penalty", {"not_before": int(time.time() * 1000) + 3600_000}),
                                   ("r1", "award", {"retracts": "a"}), ("r2", "award", {"retracts": "never"}),
                                   ("c2", "award", {"corrects": "c"})]]
     said = ctl("publisher", "publish", stdin="\n".join(lines))
-    assert said.split()[::2] == ["new"] * 3 + ["scheduled"] * 2 + ["new"] * 3, said
+    assert said.split()[::2] == ["new"] * 3 + ["scheduled"] * 3 + ["new"] * 3, said
     as_user(b, "producer").xadd(b.key("private"), {"e": event("by-hand")})
     as_user(b, "producer").xadd(b.key("public"), {"e": event("misplaced")})
-    r.wait_for({"a", "b", "c", "late", "r1", "c2", "by-hand"})
+    as_user(b, "producer").xadd(b.key("private-now"), {"e": event("h1", retracts="b")})
+    as_user(b, "producer").xadd(b.key("private-now"), {"e": event("h2", retracts="never2")})
+    r.wait_for({"a", "b", "c", "late", "r1", "c2", "by-hand", "h1"})
+    until(lambda: b.r.hget(b.key("uid:never2"), "s") == b"cancelled", "one by hand cancels what is scheduled")
     until(lambda: b.r.xlen(b.key("quarantine")) == 1, "what stood in the wrong channel is set aside")
     for verb in (["hide", "--badge", "F000001"], ["unhide", "--badge", "F000001"], ["quarantine", "list"],
                  ["schedule", "list"], ["durable", "list"], ["receipts", "a"],
-                 ["retract", "b", "--reason", "演示"]):
+                 ["retract", "by-hand", "--reason", "演示"]):
         ctl("operator", *verb)
     r.stop().want = None
     entry = ctl("operator", "quarantine", "list").split()[0]
@@ -197,6 +203,31 @@ def the_page_of_the_event_tells_each_field_as_the_table_does(b):
     reason, = re.findall(r'retraction\[\] = \{\s*STR\("reason", REQ, (\d+), (\d+), "(.*?)", "(.*?)"\)', source("lib/types.c"))
     assert in_words({"field": "body.reason", "kind": "text", "min": reason[0], "max": reason[1], "required": True,
                      "public": False, "zh": reason[2], "doc": reason[3]}) in page.split(".Ss Retractions")[1]
+
+
+@test
+def the_manual_of_the_daemon_names_its_options(b):
+    text = subprocess.run([BUILD + "/bin/dibaod", "--help"], capture_output=True, text=True).stdout
+    options = re.findall(r"^ +(?:(-[a-z]), )?(--[a-z-]+)", text, re.M)
+    page = source("daemon/dibaod.8")
+    assert len(options) >= 5
+    for option in filter(None, sum(options, ())):
+        assert re.search(rf"^\.It Fl (.* )?{option[1:]}( |$)", page, re.M), option
+
+
+@test
+def the_readme_lists_every_manual_and_names_no_file_that_is_not_there(b):
+    text = source("README.md")
+    pages = [os.path.relpath(os.path.join(d, f), ROOT) for top in ("lib", "daemon", "clients", "seeds", "config")
+             for d, _, files in os.walk(os.path.join(ROOT, top)) for f in files if re.search(r"\.[1-8]$", f)]
+    assert len(pages) >= 7
+    for page in pages:
+        assert f"`{page}`" in text, page
+    for path in re.findall(r"\b(?:lib|daemon|clients|config|seeds|tests|include)/[\w./*-]*", text):
+        assert glob.glob(os.path.join(ROOT, path.rstrip("."))), path
+    targets = re.findall(r"^([a-z0-9-]+):", source("Makefile"), re.M)
+    for target in re.findall(r"(?:^    |`)make (?:[A-Z]+=\S+ )*([a-z][a-z0-9-]*)", text, re.M):
+        assert target in targets, f"make {target}"
 
 
 @test
