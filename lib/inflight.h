@@ -9,7 +9,7 @@
  * yet, the old handle stands for the new copy. Items are told again by the keyed hash of their
  * bytes.
  *
- * Bounds: frames by the daemon's bound (1,024 a channel), so bytes by the window.
+ * Bounds: INFLIGHT_FRAMES_MAX frames a channel (daemons send 256 at most), so bytes by the window.
  */
 #ifndef LIB_INFLIGHT_H
 #define LIB_INFLIGHT_H
