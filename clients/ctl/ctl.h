@@ -67,5 +67,7 @@ int ctl_receipts(struct ctl *c, int argc, char **argv);
 int ctl_keygen(struct ctl *c, int argc, char **argv);
 int ctl_access(struct ctl *c, int argc, char **argv);
 int ctl_types(struct ctl *c, int argc, char **argv);
+/* Fields of a type as options, after the usage of publish; NULL or unknown: the types there are. */
+void ctl_types_help(const char *type);
 
 #endif

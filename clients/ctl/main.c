@@ -58,6 +58,15 @@ static bool asks_help(int argc, char **argv)
 	return false;
 }
 
+/* What stands behind an option, or NULL. */
+static const char *argument(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		if (!strcmp(argv[i], name))
+			return argv[i + 1];
+	return NULL;
+}
+
 /* --json may stand behind the verb too. */
 static int take_json(struct ctl *c, int argc, char **argv)
 {
@@ -156,6 +165,8 @@ int main(int argc, char **argv)
 	if (asks_help(argc, argv)) {
 		printf("usage: dibaoctl [OPTION ...] %s %s\n%s.\n", verb->name, verb->args,
 		       verb->doc);
+		if (verb->run == ctl_publish)
+			ctl_types_help(argument(argc, argv, "--type"));
 		return 0;
 	}
 	if (sodium_init() < 0)

@@ -55,6 +55,30 @@ static json_t *fields_json(const struct dibao_field_spec *f, const char *path, j
 	return list;
 }
 
+static void print_type(const struct dibao_type_spec *t)
+{
+	printf("\n%s (%s): %s, %s\n", t->name, t->zh, t->doc,
+	       t->audience == DIBAO_AUDIENCE_PUBLIC ? "public unless private" : "private");
+	print_fields(t->body, "body");
+}
+
+void ctl_types_help(const char *type)
+{
+	size_t n;
+	const struct dibao_type_spec *t = dibao_types(&n);
+	int one = type ? dibao_type_find(type, strlen(type)) : -1;
+
+	if (one >= 0) {
+		puts("\nevery event:");
+		print_fields(dibao_envelope(), "");
+		print_type(&t[one]);
+		return;
+	}
+	puts("\nTypes; --type TYPE --help shows one's fields:");
+	for (size_t i = 0; i < n; i++)
+		printf("  %-16s %s, %s\n", t[i].name, t[i].zh, t[i].doc);
+}
+
 int ctl_types(struct ctl *c, int argc, char **argv)
 {
 	size_t n;
@@ -70,10 +94,7 @@ int ctl_types(struct ctl *c, int argc, char **argv)
 		json_t *j;
 
 		if (!c->json) {
-			printf("\n%s (%s): %s, %s\n", t[i].name, t[i].zh, t[i].doc,
-			       t[i].audience == DIBAO_AUDIENCE_PUBLIC ? "public unless private"
-								      : "private");
-			print_fields(t[i].body, "body");
+			print_type(&t[i]);
 			continue;
 		}
 		j = json_pack("{s:s, s:s, s:s, s:b, s:o}", "type", t[i].name, "zh", t[i].zh, "doc",
