@@ -283,7 +283,10 @@ static uint64_t silence(const struct dibao_subscriber *s)
 
 static uint64_t alive_interval(const struct dibao_subscriber *s)
 {
-	return s->lease_ms ? (uint64_t)s->lease_ms * 1000 / 3 : HELLO_USEC * 5;
+	uint64_t lease = (uint64_t)s->lease_ms * 1000 / 3, beat = (uint64_t)s->beat_ms * 1000;
+
+	/* The daemon's patience with a silent peer is longer than a beat, its lease may not be. */
+	return !s->lease_ms ? HELLO_USEC * 5 : lease < beat || !beat ? lease : beat;
 }
 
 static bool readable(void *socket)
@@ -297,10 +300,17 @@ static bool readable(void *socket)
 	return events & ZMQ_POLLIN;
 }
 
-void link_timers(struct dibao_subscriber *s, uint64_t now)
+static void send_alive(struct dibao_subscriber *s, uint64_t now)
 {
 	static const uint8_t alive = WIRE_ALIVE;
 
+	/* If it does not get through: not before it is due again. */
+	if (!link_send(s, &alive, 1, now))
+		s->sent_at = now;
+}
+
+void link_timers(struct dibao_subscriber *s, uint64_t now)
+{
 	if (s->status.state == DIBAO_STATE_REFUSED)
 		return;
 	if (!s->socket) {
@@ -326,7 +336,7 @@ void link_timers(struct dibao_subscriber *s, uint64_t now)
 	}
 	receipts_send(s, now);
 	if (now >= s->sent_at + alive_interval(s))
-		link_send(s, &alive, 1, now);
+		send_alive(s, now);
 }
 
 uint64_t link_next_due(const struct dibao_subscriber *s)
@@ -434,6 +444,7 @@ static int on_control(struct dibao_subscriber *s, const uint8_t *p, size_t len)
 		if (wire_standby_unpack(&clock, p, len) < 0)
 			return -EPROTO;
 		s->status.heartbeat_ms = clock;
+		send_alive(s, link_now());
 		if (s->status.state == DIBAO_STATE_CONNECTING) {
 			s->backoff_usec = 0;
 			subscriber_set_state(s, DIBAO_STATE_STANDBY, DIBAO_REASON_NONE, "", 0);
