@@ -5,9 +5,7 @@
     subscriber.py ENDPOINT [--name NAME] [--from resume|new|time|last] [--arg N] [--type T] [--org O]
                   [--view full|public] [-n COUNT]
 
-Prints "CHANNEL UID" for each event, acknowledges it, and ends after COUNT of them. As a module:
-class Subscriber, for tests that speak the protocol, also wrongly.
-"""
+Prints "CHANNEL UID" for each event, acknowledges it, and ends after COUNT of them."""
 import argparse
 import os
 import struct
@@ -24,25 +22,25 @@ class Refused(Exception):
     """(reason, text)"""
 
 
+def name_of(m):
+    return m.get("uid") or m["pid"].hex()
+
+
 class Subscriber:
     def __init__(self, endpoint, bureau="3205", name=None, start="new", arg=0, types=(), orgs=(), view="full",
                  window=1 << 20, instance=None, context=None, curve=None):
-        self.endpoint, self.context = endpoint, context or zmq.Context.instance()
+        self.endpoint, self.context, self.socket = endpoint, context or zmq.Context.instance(), None
         self.hello = {"pmin": 1, "pmax": 1, "feat": [], "bureau": bureau, "inst": instance or os.urandom(16),
                       "from": start, "arg": arg, "view": view, "win": window}
-        for key, value in (("name", name), ("types", list(types)), ("orgs", list(orgs))):
-            if value:
-                self.hello[key] = value
+        self.hello.update({k: v for k, v in (("name", name), ("types", list(types)), ("orgs", list(orgs))) if v})
         self.curve = curve  # (daemon's public key, own public key, own secret key)
-        self.seen, self.heard_ms, self.socket = set(), None, None  # uids of this run; the daemon's clock
+        self.seen, self.live = set(), {}  # uids of this run; channel: clock of its last live frame, 0 = none yet
 
     def open(self):
         """Connect, and say HELLO until answered: each second, over and over."""
         self.close()
         self.socket = self.context.socket(zmq.DEALER)
-        self.socket.setsockopt(zmq.IMMEDIATE, 1)
-        self.socket.setsockopt(zmq.RCVHWM, 0)
-        self.socket.setsockopt(zmq.LINGER, 200)
+        self.socket.immediate, self.socket.rcvhwm, self.socket.linger = 1, 0, 200
         if self.curve:
             self.socket.curve_serverkey, self.socket.curve_publickey, self.socket.curve_secretkey = self.curve
         self.socket.connect(self.endpoint)
@@ -73,8 +71,8 @@ class Subscriber:
         """After silence, a gap or a lost line: anew, from where the acks ended."""
         if "name" in self.hello:
             self.hello["from"] = "resume"
-        elif self.heard_ms:
-            self.hello.update({"from": "time", "arg": self.heard_ms - 2000})
+        elif self.live and min(self.live.values()):
+            self.hello.update({"from": "time", "arg": min(self.live.values()) - 2000})
         self.open()
 
     def receive(self, timeout=1.0, ack=True):
@@ -83,10 +81,9 @@ class Subscriber:
         if not self.welcome and not self.standby and now >= self.hello_at:
             self.send(b"H", self.hello)
             self.hello_at = now + (1 if self.said >= now else 0.02)
-        if self.welcome and now - self.said > self.welcome["lease"] / 3000:
+        if self.welcome and now - self.said > min(self.welcome["lease"] / 3, self.welcome["beat"]) / 1000:
             self.send(b"P")
-        limit = 3 * self.welcome["beat"] / 1000 + 1 if self.welcome else 10
-        if now - self.heard > limit:
+        if now - self.heard > (3 * self.welcome["beat"] / 1000 + 1 if self.welcome else 10):
             self.resume()
         if not self.socket.poll(min(timeout, 0.05) * 1000):
             return []
@@ -98,31 +95,34 @@ class Subscriber:
     def control(self, kind, m):
         if kind == b"W":
             self.welcome, self.standby = m, False
+            self.live = self.live or dict.fromkeys(m["chans"], m["clock"] if self.hello["from"] == "new" else 0)
         elif kind == b"S":
             self.standby = True
+            self.send(b"P")
         elif kind == b"L":
             self.lost.append((CHANNELS[m["ch"]], m["from"], m["to"], m["why"]))
         elif kind == b"G":
-            if m["why"] in (4, 5, 3):  # draining, no session, superseded
-                self.resume()
-            else:
+            if m["why"] not in (3, 4, 5):  # superseded, draining, no session
                 raise Refused(m["why"], m["text"])
+            self.resume()
         return []
 
     def data(self, frames, ack):
-        _, flags, channel, _, count, number, token, self.heard_ms = struct.unpack(">cBBBIQQQ", frames[0])
+        _, flags, channel, _, count, number, token, clock = struct.unpack(">cBBBIQQQ", frames[0])
         if number != self.number[channel] + 1 or len(frames) != (2 if count else 1):
             self.resume()
             return []
         self.number[channel] = number
+        if not flags & 2:  # no replay
+            self.live[channel] = clock
         items, at = [], 0
         for _ in range(count):
-            kind, item_flags, length = struct.unpack_from(">BBH", frames[1], at)
+            kind, _, length = struct.unpack_from(">BBH", frames[1], at)
             at += 4 + length
             items.append((CHANNELS[channel], kind, msgpack.unpackb(frames[1][at - length:at])))
         assert not count or at == len(frames[1]), "payload has its exact end"
-        new = [i for i in items if i[1] != EVENT or i[2]["uid"] not in self.seen]
-        self.seen |= {m["uid"] for _, kind, m in new if kind == EVENT}
+        new = [i for i in items if i[1] == WITHDRAWN or name_of(i[2]) not in self.seen]
+        self.seen |= {name_of(m) for _, kind, m in new if kind != WITHDRAWN}
         self.last = (channel, number, token)
         if ack:  # an application stores them durably first
             self.ack(*self.last)
@@ -131,20 +131,17 @@ class Subscriber:
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("endpoint")
-    p.add_argument("--name")
-    p.add_argument("--from", dest="start", default="new")
-    p.add_argument("--arg", type=int, default=0)
-    p.add_argument("--type", action="append", default=[])
-    p.add_argument("--org", action="append", default=[])
-    p.add_argument("--view", default="full")
-    p.add_argument("-n", type=int, default=0)
+    for option, more in (("endpoint", {}), ("--name", {}), ("--from", {"dest": "start", "default": "new"}),
+                         ("--arg", {"type": int, "default": 0}), ("--type", {"action": "append", "default": []}),
+                         ("--org", {"action": "append", "default": []}), ("--view", {"default": "full"}),
+                         ("-n", {"type": int, "default": 0})):
+        p.add_argument(option, **more)
     o = p.parse_args()
     s, n = Subscriber(o.endpoint, "3205", o.name, o.start, o.arg, o.type, o.org, o.view), 0
     s.open()
     while not o.n or n < o.n:
         for channel, kind, m in s.receive():
-            print(channel, m.get("uid") or m["pid"].hex(), *(["withdrawn"] if kind == WITHDRAWN else []), flush=True)
+            print(channel, name_of(m), *(["withdrawn"] if kind == WITHDRAWN else []), flush=True)
             n += 1
     s.bye()
 
