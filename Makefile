@@ -90,7 +90,7 @@ $(BUILD)/lib/libdibao.a: $(LIB_OBJ)
 $(BUILD)/lib/libdibao.so: $(LIB_OBJ) lib/libdibao.map
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LD      $@")
-	$(Q)$(CC) -shared -Wl,-soname,libdibao.so.$(SOVERSION) -Wl,--version-script=lib/libdibao.map $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJ) $(LIBS)
+	$(Q)$(CC) -shared -Wl,--as-needed -Wl,-soname,libdibao.so.$(SOVERSION) -Wl,--version-script=lib/libdibao.map $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJ) $(LIBS)
 	$(Q)ln -sf libdibao.so $(@D)/libdibao.so.$(SOVERSION)
 $(BUILD)/lib/libdaemon.a: $(call obj,$(DAEMON_SRC))
 	@mkdir -p $(@D)
@@ -158,6 +158,34 @@ format: ## clang-format all C
 .PHONY: deps install uninstall clean
 deps: ## install what is missing (Debian: apt-get)
 	@seeds/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+
+# Manuals lie beside what they describe. Configuration that is there is never overwritten nor removed.
+D := $(DESTDIR)$(PREFIX)
+L := $(DESTDIR)$(LIBDIR)
+MANUALS = $(wildcard lib/*.[1-9] daemon/*.[1-9] clients/*/*.[1-9] config/*.[1-9])
+CONFIGS = $(wildcard config/*.conf config/*.tsv)
+COMPLETION = $(wildcard clients/ctl/dibaoctl.bash)
+install: all ## install below DESTDIR and PREFIX (/usr/local)
+	install -d $(D)/bin $(D)/include/dibao $(L)/pkgconfig $(D)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/dibao
+	install -m 755 $(BUILD)/bin/dibaod $(BUILD)/bin/dibaoctl $(D)/bin
+	install -m 644 include/dibao/*.h $(D)/include/dibao
+	install -m 644 $(BUILD)/lib/libdibao.a $(L)
+	install -m 755 $(BUILD)/lib/libdibao.so $(L)/libdibao.so.$(VERSION)
+	ln -sf libdibao.so.$(VERSION) $(L)/libdibao.so.$(SOVERSION)
+	ln -sf libdibao.so.$(SOVERSION) $(L)/libdibao.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; s|@PC_MSGPACK@|$(PC_MSGPACK)|' \
+		lib/dibao.pc.in > $(L)/pkgconfig/dibao.pc
+	sed 's|/usr/local|$(PREFIX)|; s|/etc/dibao|$(SYSCONFDIR)/dibao|' config/dibaod.service > $(D)/lib/systemd/system/dibaod.service
+	for m in $(MANUALS); do install -D -m 644 $$m $(D)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
+	for c in $(COMPLETION); do install -D -m 644 $$c $(D)/share/bash-completion/completions/dibaoctl || exit 1; done
+	for c in $(CONFIGS); do to=$(DESTDIR)$(SYSCONFDIR)/dibao/$${c##*/}; test -e $$to || install -m 644 $$c $$to || exit 1; done
+
+uninstall: ## remove what install installed, but for the configuration
+	rm -f $(D)/bin/dibaod $(D)/bin/dibaoctl $(L)/libdibao.a $(L)/libdibao.so $(L)/libdibao.so.$(SOVERSION) \
+		$(L)/libdibao.so.$(VERSION) $(L)/pkgconfig/dibao.pc $(D)/lib/systemd/system/dibaod.service \
+		$(D)/share/bash-completion/completions/dibaoctl
+	for m in $(MANUALS); do rm -f $(D)/share/man/man$${m##*.}/$${m##*/}; done
+	rm -rf $(D)/include/dibao
 
 clean: ## remove build/
 	rm -rf build
