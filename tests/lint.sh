@@ -24,7 +24,7 @@ confined()
 	done < <(git grep -lE "#include <$pattern>" -- lib daemon clients include)
 }
 
-confined msgpack 'msgpack.*\.h' lib/builder.c lib/json.c lib/view.c lib/wire.c
+confined msgpack 'msgpack.*\.h' lib/builder.c lib/json.c lib/view.c lib/wire_pack.c
 confined zmq 'zmq\.h' lib/context.c lib/link.c lib/inflight.h lib/subscriber_parts.h lib/key.c \
 	daemon/router.h daemon/router.c daemon/frame.h daemon/zmq_source.c daemon/zap.c
 confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c daemon/redis_link.h daemon/redis_link.c \
