@@ -185,6 +185,11 @@ static inline void publish_fails(struct sample s, const char *error)
 	assert_error(call_bytes("dibao_publish", NULL, event_of(s)), error);
 }
 
+static inline long long release(const char *max)
+{
+	return call("release", max)->element[0]->integer;
+}
+
 /* XADD by hand; the id in ret. */
 static inline void add_by_hand(const char *channel, struct bytes b, char ret[64])
 {
