@@ -70,7 +70,7 @@ schedule hide unhide receipts keygen access types"
 		esac
 	done
 	case $prev in
-	-c | --config | --control | --key | --out | --file)
+	-c | --config | --control | --key | --out | --file | --passwords)
 		_dibaoctl_files
 		return
 		;;
@@ -96,6 +96,13 @@ schedule hide unhide receipts keygen access types"
 			_dibaoctl_words "$(printf '%s\n' $_dibaoctl_options)"
 		else
 			_dibaoctl_words "$(printf '%s\n' $verbs)"
+		fi
+		;;
+	setup)
+		if [[ $cur == -* ]]; then
+			_dibaoctl_words $'--acl\n--apply\n--replace\n--passwords'
+		else
+			_dibaoctl_words "$(_dibaoctl_ask setup --acl | awk '/^ACL/ { print $3 }')"
 		fi
 		;;
 	publish)

@@ -2,7 +2,8 @@
 #include "ctl.h"
 
 const struct ctl_verb ctl_verbs[] = {
-	{"setup", "", "load the queue's functions into Redis", ctl_setup},
+	{"setup", "[--acl [--apply [--replace] [--passwords DIR]] [USER ...]]",
+	 "load the queue's functions into Redis; print or make its users", ctl_setup},
 	{"publish", "[--type TYPE --FIELD VALUE ...]",
 	 "publish one event by options, or JSON lines on stdin", ctl_publish},
 	{"retract", "UID --reason TEXT", "take a published event back", ctl_retract},

@@ -61,22 +61,35 @@ def the_page_of_the_queue_names_every_function_and_every_error(b):
 
 
 def accounts(b):
-    """Those that the page gives, with a password each."""
-    text = section("lib/dibao-queue.7", "RIGHTS")
-    for rules in re.findall(r"^ACL SETUSER (.*?)\n\.Ed", text, re.M | re.S):
-        name, *rest = re.findall(r"\(.*?\)|\S+", rules.replace("\n ", ""))
-        b.r.execute_command("ACL", "SETUSER", name, *rest, ">" + name)
-        with open(b.path(name + ".password"), "w") as f:
-            f.write(name + "\n")
+    """Those of the table, with a password each."""
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply",
+                        "--passwords", b.dir], capture_output=True, text=True, timeout=30 * SLOW)
+    assert p.returncode == 0, p.stderr
     b.r.execute_command("ACL", "LOG", "RESET")
 
 
+def password(b, name):
+    with open(b.path(name + ".password")) as f:
+        return f.read().strip()
+
+
 def as_user(b, name):
-    return redis_client.Redis(unix_socket_path=b.redis_socket, username=name, password=name)
+    return redis_client.Redis(unix_socket_path=b.redis_socket, username=name, password=password(b, name))
 
 
 def refused_commands(b):
     return [(e[b"username"].decode(), e[b"object"].decode()) for e in b.r.acl_log()]
+
+
+@test
+def the_rights_that_the_page_gives_are_those_that_setup_makes(b):
+    told = {}
+    for rules in re.findall(r"^ACL SETUSER (.*?)\n\.Ed", section("lib/dibao-queue.7", "RIGHTS"), re.M | re.S):
+        name, *rest = re.findall(r"\(.*?\)|\S+", " ".join(rules.split()))
+        told[name] = rest
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "--json", "setup", "--acl"], capture_output=True, text=True)
+    made = {u["user"]: u["rules"] for u in map(json.loads, p.stdout.splitlines())}
+    assert told == made and len(made) == 8, (told, made)
 
 
 @test
