@@ -244,6 +244,16 @@ static void a_rate_holds_over_time_however_large_the_frames(void **state)
 	session_free(s);
 }
 
+static void a_rate_is_not_lost_in_a_long_silence(void **state)
+{
+	struct session *s = *state;
+
+	/* Their product is 2^64. */
+	s->rate = 1u << 31;
+	assert_true(session_has_rate(s, 1ull << 33));
+	assert_int_equal(s->rate_left, 1u << 31);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -262,6 +272,8 @@ int main(void)
 		TEST(flights_are_bounded_and_an_ack_makes_room_again),
 		TEST(what_is_in_flight_stays_in_order_while_the_ring_turns_and_grows),
 		cmocka_unit_test(a_rate_holds_over_time_however_large_the_frames),
+		cmocka_unit_test_setup_teardown(a_rate_is_not_lost_in_a_long_silence, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
