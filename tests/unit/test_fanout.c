@@ -247,21 +247,26 @@ static struct peer *connect_in_step(struct fixture *f)
 }
 
 /* n events come to the tail, in one go. */
-static void append(struct fixture *f, size_t n)
+static void append_to(struct fixture *f, enum dibao_channel c, size_t n)
 {
 	struct entry entries[512];
-	struct entry_id before = history_tail(f->history, DIBAO_CHANNEL_PUBLIC);
+	struct entry_id before = history_tail(f->history, c);
 	struct segment *s = NULL;
 	uint32_t first = 0;
 
 	assert_in_range(n, 1, 512);
 	for (size_t i = 0; i < n; i++)
 		entries[i] = make_entry((struct sample){.ms = ++f->ms, .bytes = ONE_BYTES});
-	assert_int_equal(history_append(f->history, DIBAO_CHANNEL_PUBLIC, entries, n,
-					(struct entry_id){f->ms, 0}, &s, &first),
-			 0);
-	fanout_live(f->fanout, DIBAO_CHANNEL_PUBLIC, s, first, (uint32_t)n, before);
+	assert_int_equal(
+		history_append(f->history, c, entries, n, (struct entry_id){f->ms, 0}, &s, &first),
+		0);
+	fanout_live(f->fanout, c, s, first, (uint32_t)n, before);
 	entries_forget();
+}
+
+static void append(struct fixture *f, size_t n)
+{
+	append_to(f, DIBAO_CHANNEL_PUBLIC, n);
 }
 
 static void frames_are_long_while_the_budget_is_ample(void **state)
@@ -383,6 +388,27 @@ static void after_a_stop_positions_go_and_events_do_not(void **state)
 	assert_int_equal(p->n_items, 0);
 }
 
+static void a_rate_holds_events_back_but_no_withdrawal(void **state)
+{
+	struct fixture *f = *state;
+	struct peer *p = connect_peer(f);
+
+	p->session->at[DIBAO_CHANNEL_PUBLIC_NOW].attached = true;
+	p->session->rate = 1;
+	p->session->rate_usec = boottime_usec();
+	p->session->rate_left = 1;
+	serve(f, p);
+	wait_until(f, in_step(p) && p->session->at[DIBAO_CHANNEL_PUBLIC_NOW].in_step);
+	append(f, 500); /* a frame that begins within the rate goes whole */
+	wait_until(f, p->n_frames == 1);
+	assert_false(in_step(p));
+	append_to(f, DIBAO_CHANNEL_PUBLIC_NOW, 2);
+	assert_true(p->session->at[DIBAO_CHANNEL_PUBLIC_NOW].in_step);
+	wait_until(f, p->n_frames == 2);
+	settle(f, p);
+	assert_int_equal(p->n_frames, 2);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -393,6 +419,7 @@ int main(void)
 		TEST(frames_that_begin_before_a_place_say_that_they_may_repeat),
 		TEST(who_leaves_the_step_leaves_the_others_in_it),
 		TEST(a_position_says_whether_all_before_it_has_come),
+		TEST(a_rate_holds_events_back_but_no_withdrawal),
 		TEST(after_a_stop_positions_go_and_events_do_not),
 	};
 
