@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control.h"
+#include "audit.h"
 #include "clock.h"
 #include "log.h"
 #include "server_parts.h"
@@ -21,6 +22,7 @@ struct peer {
 	struct peer *next;
 	struct control *control;
 	int fd;
+	char who[24]; /* "uid=1000", by the kernel's word */
 	sd_event_source *io, *timer;
 	char request[REQUEST_MAX];
 	size_t n_request;
@@ -123,16 +125,17 @@ static json_t *client(const struct server *s, const struct session *k)
 			 "in_flight_frames", (json_int_t)session_in_flight(k));
 }
 
-static json_t *do_clients(struct server *s)
+static json_t *do_clients(struct server *s, const char *who)
 {
 	json_t *list = json_array();
 
+	(void)who;
 	for (const struct session *k = s->sessions->first; k; k = k->next)
 		json_array_append_new(list, client(s, k));
 	return json_pack("{s:b, s:o}", "ok", 1, "clients", list);
 }
 
-static json_t *do_status(struct server *s)
+static json_t *do_status(struct server *s, const char *who)
 {
 	const struct reader_counters *r = reader_counters(s->reader);
 	const struct history_counters *h = history_counters(s->history);
@@ -162,6 +165,7 @@ static json_t *do_status(struct server *s)
 		"protocol_errors", (json_int_t)s->sessions->n_protocol_errors, "receipts",
 		(json_int_t)s->sessions->n_receipts);
 
+	(void)who;
 	json_object_set_new(a, "counters", n);
 	return a;
 }
@@ -171,20 +175,22 @@ static json_t *failure(const char *text)
 	return json_pack("{s:b, s:s}", "ok", 0, "error", text);
 }
 
-static json_t *do_reload(struct server *s)
+static json_t *do_reload(struct server *s, const char *who)
 {
 	char text[512];
+	int r = server_reload(s, text, sizeof text);
 
-	if (server_reload(s, text, sizeof text) < 0)
+	audit_act(s, who, "reload", r == 0);
+	if (r < 0)
 		return failure(text);
 	return json_pack("{s:b, s:s}", "ok", 1, "text", text);
 }
 
-static json_t *answer_to(struct server *s, const char *request, size_t len)
+static json_t *answer_to(struct server *s, const char *who, const char *request, size_t len)
 {
 	static const struct {
 		const char *verb;
-		json_t *(*fn)(struct server *s);
+		json_t *(*fn)(struct server *s, const char *who);
 	} verbs[] = {
 		{"status", do_status},
 		{"clients", do_clients},
@@ -195,7 +201,7 @@ static json_t *answer_to(struct server *s, const char *request, size_t len)
 
 	for (size_t i = 0; verb && i < sizeof verbs / sizeof verbs[0]; i++)
 		if (!strcmp(verb, verbs[i].verb))
-			a = verbs[i].fn(s);
+			a = verbs[i].fn(s, who);
 	json_decref(q);
 	return a ? a : failure(verb ? "no such request" : "expected one JSON object with \"do\"");
 }
@@ -206,7 +212,7 @@ static int on_peer(sd_event_source *src, int fd, uint32_t revents, void *userdat
 
 static void peer_answer(struct peer *p)
 {
-	json_t *a = answer_to(p->control->server, p->request, p->n_request);
+	json_t *a = answer_to(p->control->server, p->who, p->request, p->n_request);
 
 	p->answer = json_dumps(a, JSON_COMPACT);
 	json_decref(a);
@@ -269,6 +275,17 @@ static int on_peer_timer(sd_event_source *src, uint64_t usec, void *userdata)
 	return 0;
 }
 
+static int describe(struct peer *p)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	if (getsockopt(p->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	snprintf(p->who, sizeof p->who, "uid=%u", (unsigned)cred.uid);
+	return 0;
+}
+
 static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *userdata)
 {
 	struct control *c = userdata;
@@ -290,7 +307,7 @@ static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *user
 	p->next = c->peers;
 	c->peers = p;
 	c->n_peers++;
-	if (sd_event_add_io(event, &p->io, conn, EPOLLIN, on_peer, p) < 0 ||
+	if (describe(p) < 0 || sd_event_add_io(event, &p->io, conn, EPOLLIN, on_peer, p) < 0 ||
 	    sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, PEER_USEC, 0,
 				       on_peer_timer, p) < 0)
 		peer_free(p);

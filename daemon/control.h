@@ -5,7 +5,8 @@
  *
  *   {"do":"status"}   {"do":"clients"}   {"do":"reload"}
  *
- * Access by the socket's file mode (0660). Bounds: 16 connections, 4 KiB a request, 5 s a
+ * Access by the socket's file mode (0660). What changes something is written to the audit stream
+ * with the uid that the kernel tells (audit.h). Bounds: 16 connections, 4 KiB a request, 5 s a
  * connection; an answer is built whole and written as the peer takes it.
  */
 #ifndef DAEMON_CONTROL_H

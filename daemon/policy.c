@@ -111,6 +111,7 @@ void policy_register_durables(struct server *s)
 		call_text(&call, "set");
 		call_text(&call, e->durable);
 		call_int(&call, e->hold_ms >= 0 ? e->hold_ms : (int64_t)s->config->hold_ms);
+		call_text(&call, "dibaod");
 		if (call_send(&call, s->main, on_registered, s) < 0)
 			return;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server.h"
+#include "audit.h"
 #include "bringup.h"
 #include "clock.h"
 #include "control.h"
@@ -197,12 +198,12 @@ int server_reload(struct server *s, char *ret_text, size_t cap)
 static int on_hup(sd_event_source *src, const struct signalfd_siginfo *si, void *userdata)
 {
 	struct server *s = userdata;
-	char text[512];
+	char text[512], who[32];
 
 	(void)src;
-	(void)si;
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, boottime_usec());
-	server_reload(s, text, sizeof text);
+	snprintf(who, sizeof who, "SIGHUP uid=%u", (unsigned)si->ssi_uid);
+	audit_act(s, who, "reload", server_reload(s, text, sizeof text) == 0);
 	sd_notify(0, "READY=1");
 	return 0;
 }

@@ -22,7 +22,7 @@
  *   dibao:{B}:lost          stream: channel, from, to, reason
  *   dibao:{B}:hidden        hash: badge -> until (Unix ms, 0 = for good)
  *   dibao:{B}:shown:<badge>  set: uids of a person's public events, for hiding
- *   dibao:{B}:audit         stream: who, act, what
+ *   dibao:{B}:audit         stream: who, act, what, result
  *
  * A stream entry has field `e` (the event's bytes) and, if a function wrote it, `f` = "1"; an entry
  * with `e` alone was added by hand and must be adopted. A retraction or correction is in the -now
@@ -36,7 +36,8 @@
 #include <dibao/publish.h>
 #include <dibao/subscriber.h>
 
-enum { QUEUE_BUREAU_MAX = 16, QUEUE_KEY_MAX = 128 };
+/* AUDIT_MAX: entries of audit, about. It also stands in queue.lua, whose functions trim by it. */
+enum { QUEUE_BUREAU_MAX = 16, QUEUE_KEY_MAX = 128, QUEUE_AUDIT_MAX = 100000 };
 
 /* "dibao:{3205}:" + suffix into buf. Length, or -EINVAL for a bad bureau, -ENOBUFS. */
 int queue_key(char *buf, size_t cap, const char *bureau, const char *suffix);

@@ -12,6 +12,7 @@
 --   DIBAO_PERSON    retracts or corrects an event of another person
 --   DIBAO_STALE     the fencing token is not the current one
 --   DIBAO_NODURABLE no such durable name is registered
+--   DIBAO_AUDIT     the caller may not add to the audit stream
 -- No error holds a value of the event: it may end in a log.
 --
 -- A uid's record (uid:<uid>) is the one authority on what became of it:
@@ -36,6 +37,8 @@ local MAX_BYTES = 16384
 local MS_MAX = 253402300799999 -- 9999-12-31, as in the table of types
 local FIELDS_MAX = 8 -- of an entry that is copied; the daemon quarantines those with more
 local LAST_MAX = 100000
+local AUDIT_MAX = 100000 -- about; no age is kept
+local WHO_MAX, WHAT_MAX = 128, 200 -- bytes
 local RECORD_KEEP_MS = 400 * 24 * 3600 * 1000 -- the longest retention by default
 local CHANNELS = { 'public', 'private', 'public-now', 'private-now' }
 
@@ -327,8 +330,57 @@ local function publish_bytes(base, bytes)
 	return { 'new', channel, id }
 end
 
+-- ---- administrative acts ----
+
+-- `nothing` for what changed nothing; an error's own word; what the act replied if that is a word.
+local function result_of(reply)
+	if type(reply) == 'table' then
+		return reply.err and reply.err:match('^%-?([%w_]+)') or reply[1]
+	elseif reply == 0 or reply == '' then
+		return 'nothing'
+	end
+	return type(reply) == 'string' and reply:match('^%a+$') or 'ok'
+end
+
+-- Does f and writes down who did it, both or neither. `who` is what the caller says of himself.
+local function audited(base, who, act, what, f)
+	local key = base .. 'audit'
+	if not is_text(who, 1, WHO_MAX) or who:find('%c') then
+		who = '-'
+	end
+	if not redis.acl_check_cmd('XADD', key, '*', 'who', who) then
+		return fail('DIBAO_AUDIT', 'the caller may not add to the audit stream')
+	end
+	local reply, same = f()
+	if not same then
+		redis.call('XADD', key, 'MAXLEN', '~', AUDIT_MAX, '*', 'who', who, 'act', act, 'what',
+			what:sub(1, WHAT_MAX), 'result', result_of(reply))
+	end
+	return reply
+end
+
+-- A function of n arguments and, after them, who calls it.
+local function by_hand(act, n, f)
+	return function(keys, args)
+		local what = table.concat(args, ' ', 1, math.min(n, #args))
+		return audited(keys[1], args[n + 1], act, what, function()
+			return f(keys, args)
+		end)
+	end
+end
+
+-- With a second argument, by hand.
 local function publish(keys, args)
-	return publish_bytes(keys[1], args[1] or '')
+	local base, bytes = keys[1], args[1] or ''
+	if not args[2] then
+		return publish_bytes(base, bytes)
+	end
+	local e = envelope(bytes) or { uid = '' }
+	local original = e.retracts or e.corrects
+	local act = e.retracts and 'retract' or e.corrects and 'correct' or 'publish'
+	return audited(base, args[2], act, original and original .. ' ' .. e.uid or e.uid, function()
+		return publish_bytes(base, bytes)
+	end)
 end
 
 -- ---- setting right what was added by hand ----
@@ -620,8 +672,9 @@ local function durable(keys, args)
 		if not is_text(args[3], 1, 15) or args[3]:find('%D') then
 			return fail('DIBAO_INVALID', 'hold limit: expected ms')
 		end
+		local same = redis.call('HGET', base .. 'durable', name) == args[3]
 		redis.call('HSET', base .. 'durable', name, args[3])
-		return 1
+		return 1, same
 	elseif verb == 'forget' then
 		redis.call('HDEL', base .. 'cursors', name)
 		-- The counter stays: a token must never be given out twice, should the name come again.
@@ -840,6 +893,11 @@ local function unhide(keys, args)
 	return id
 end
 
+local function durable_by_hand(keys, args)
+	local n = args[1] == 'set' and 3 or 2
+	return by_hand('durable', n, durable)(keys, args)
+end
+
 local function version()
 	return VERSION
 end
@@ -849,21 +907,21 @@ redis.register_function{ function_name = 'dibao_last', callback = last, flags = 
 redis.register_function('dibao_publish', publish)
 redis.register_function('dibao_adopt', adopt)
 redis.register_function('dibao_quarantine', quarantine)
-redis.register_function('dibao_retry', retry)
-redis.register_function('dibao_drop', drop)
+redis.register_function('dibao_retry', by_hand('quarantine retry', 1, retry))
+redis.register_function('dibao_drop', by_hand('quarantine drop', 1, drop))
 redis.register_function('dibao_release', release)
-redis.register_function('dibao_cancel', cancel)
+redis.register_function('dibao_cancel', by_hand('schedule cancel', 1, cancel))
 redis.register_function{ function_name = 'dibao_lease', callback = lease, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_renew', callback = renew, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_unlease', callback = unlease, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_cursors', callback = cursors, flags = { 'allow-oom' } }
 redis.register_function('dibao_receipt', receipt)
-redis.register_function('dibao_durable', durable)
+redis.register_function('dibao_durable', durable_by_hand)
 redis.register_function{ function_name = 'dibao_tail', callback = tail, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_trim', callback = trim, flags = { 'allow-oom' } }
 redis.register_function('dibao_epoch', epoch)
 redis.register_function('dibao_heal', heal)
 redis.register_function('dibao_reappend', reappend)
 redis.register_function('dibao_raise', raise)
-redis.register_function('dibao_hide', hide)
-redis.register_function('dibao_unhide', unhide)
+redis.register_function('dibao_hide', by_hand('hide', 2, hide))
+redis.register_function('dibao_unhide', by_hand('unhide', 1, unhide))

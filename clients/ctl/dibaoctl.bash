@@ -52,7 +52,7 @@ _dibaoctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i verb=
 	local _dibaoctl_verb_at=0 _dibaoctl_common=()
 	local verbs="setup publish import retract correct tail status clients reload durable quarantine
-schedule hide unhide receipts keygen access types"
+schedule hide unhide receipts audit keygen access types"
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -115,6 +115,7 @@ schedule hide unhide receipts keygen access types"
 	tail) _dibaoctl_words $'--type\n--org\n--name\n--since\n--last\n--public\n-n\n--json' ;;
 	status) _dibaoctl_words $'--watch\n--json' ;;
 	hide) _dibaoctl_words $'--badge\n--until' ;;
+	audit) _dibaoctl_words $'--since\n--last\n--json' ;;
 	unhide) _dibaoctl_words "--badge" ;;
 	import)
 		if [[ $cur == -* ]]; then

@@ -53,7 +53,7 @@ static int set_name(struct ctl_redis *r, const char *name, const char *hold)
 	if (hold && timearg_duration(hold, &ms) < 0)
 		return ctl_fail(EX_USAGE, "durable set: hold: expected 90s, 15m, 2h or 14d");
 	snprintf(text, sizeof text, "%lld", (long long)ms);
-	e = ctl_redis_call(r, &reply, "dibao_durable", "set", name, text, NULL);
+	e = ctl_redis_call(r, &reply, "dibao_durable", "set", name, text, r->who, NULL);
 	if (e == 0)
 		freeReplyObject(reply);
 	return e;
@@ -63,7 +63,7 @@ static int forget(struct ctl_redis *r, const char *name)
 {
 	redisReply *reply;
 	long long n;
-	int e = ctl_redis_call(r, &reply, "dibao_durable", "forget", name, NULL);
+	int e = ctl_redis_call(r, &reply, "dibao_durable", "forget", name, r->who, NULL);
 
 	if (e)
 		return e;

@@ -13,7 +13,8 @@ static const char *option(int argc, char **argv, const char *name)
 	return NULL;
 }
 
-static int call(const struct ctl *c, const char *function, const char *badge, const char *until)
+/* until == NULL: unhide. */
+static int call(const struct ctl *c, const char *badge, const char *until)
 {
 	struct ctl_redis r;
 	redisReply *reply;
@@ -22,7 +23,8 @@ static int call(const struct ctl *c, const char *function, const char *badge, co
 
 	if (e)
 		return e;
-	e = ctl_redis_call(&r, &reply, function, badge, until, NULL);
+	e = until ? ctl_redis_call(&r, &reply, "dibao_hide", badge, until, r.who, NULL)
+		  : ctl_redis_call(&r, &reply, "dibao_unhide", badge, r.who, NULL);
 	ctl_redis_close(&r);
 	if (e)
 		return e;
@@ -46,7 +48,7 @@ int ctl_hide(struct ctl *c, int argc, char **argv)
 				"hide: --until: expected Unix ms or 2026-11-23T09:30:00+08:00");
 		snprintf(text, sizeof text, "%lld", (long long)ms);
 	}
-	return call(c, "dibao_hide", badge, text);
+	return call(c, badge, text);
 }
 
 int ctl_unhide(struct ctl *c, int argc, char **argv)
@@ -55,5 +57,5 @@ int ctl_unhide(struct ctl *c, int argc, char **argv)
 
 	if (!badge || argc != 3)
 		return ctl_fail(EX_USAGE, "unhide: expected --badge BADGE");
-	return call(c, "dibao_unhide", badge, NULL);
+	return call(c, badge, NULL);
 }

@@ -104,7 +104,7 @@ static int retry(struct ctl_redis *r, const char *id)
 {
 	redisReply *reply;
 	bool gone, conflict;
-	int e = ctl_redis_call(r, &reply, "dibao_retry", id, NULL);
+	int e = ctl_redis_call(r, &reply, "dibao_retry", id, r->who, NULL);
 
 	if (e)
 		return e;
@@ -122,7 +122,7 @@ static int drop(struct ctl_redis *r, const char *id)
 {
 	redisReply *reply;
 	long long n;
-	int e = ctl_redis_call(r, &reply, "dibao_drop", id, NULL);
+	int e = ctl_redis_call(r, &reply, "dibao_drop", id, r->who, NULL);
 
 	if (e)
 		return e;

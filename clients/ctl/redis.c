@@ -2,10 +2,20 @@
 #include "redis.h"
 #include "queue.h"
 
+#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ARGS_MAX = 16 };
+
+static void describe_self(struct ctl_redis *r, const struct ctl *c)
+{
+	const struct passwd *p = getpwuid(getuid());
+
+	snprintf(r->who, sizeof r->who, "uid=%u login=%.32s redis=%.32s", (unsigned)getuid(),
+		 p ? p->pw_name : "-", c->redis_user ? c->redis_user : "default");
+}
 
 int ctl_redis_open(struct ctl_redis *r, const struct ctl *c, bool functions)
 {
@@ -13,6 +23,7 @@ int ctl_redis_open(struct ctl_redis *r, const struct ctl *c, bool functions)
 	struct dibao_error err;
 
 	memset(r, 0, sizeof *r);
+	describe_self(r, c);
 	queue_key(r->base, sizeof r->base, c->bureau, "");
 	if (queue_connect(&r->context, &o, &err) < 0)
 		return ctl_error(&err);
@@ -68,6 +79,18 @@ int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ..
 	reply = redisvCommand(r->context, fmt, ap);
 	va_end(ap);
 	return check(r, reply, ret);
+}
+
+int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, const char *result)
+{
+	redisReply *reply;
+	int e = ctl_redis_command(
+		r, &reply, "XADD %s MAXLEN ~ %d * who %s act %s what %s result %s",
+		ctl_redis_key(r, "audit"), QUEUE_AUDIT_MAX, r->who, act, what, result);
+
+	if (e == 0)
+		freeReplyObject(reply);
+	return e;
 }
 
 const char *ctl_redis_key(struct ctl_redis *r, const char *suffix)

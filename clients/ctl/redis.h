@@ -10,6 +10,7 @@
 struct ctl_redis {
 	redisContext *context; /* owned */
 	char base[64];	       /* "dibao:{3205}:" */
+	char who[96];	       /* for the audit stream: "uid=1000 login=... redis=..." */
 };
 
 /* Connects; with `functions`, checks that they are loaded. 0 or a sysexits code, said. */
@@ -20,6 +21,8 @@ void ctl_redis_close(struct ctl_redis *r);
  * 0 or a sysexits code, said; an error reply is said and is EX_DATAERR. */
 int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, ...)
 	__attribute__((sentinel));
+/* Writes down an act that no function of the queue does. 0 or a sysexits code, said. */
+int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, const char *result);
 /* A plain command, in the form of redisCommand(). */
 int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ...);
 /* base + suffix; borrowed until the next call. */

@@ -52,7 +52,7 @@ static int cancel(struct ctl_redis *r, const char *uid)
 {
 	redisReply *reply;
 	long long n;
-	int e = ctl_redis_call(r, &reply, "dibao_cancel", uid, NULL);
+	int e = ctl_redis_call(r, &reply, "dibao_cancel", uid, r->who, NULL);
 
 	if (e)
 		return e;

@@ -7,9 +7,13 @@
 static int load(const struct ctl *c, struct ctl_redis *r)
 {
 	struct dibao_error err;
+	int e;
 
 	if (queue_setup(r->context, c->bureau, &err) < 0)
 		return ctl_error(&err);
+	e = ctl_redis_audit(r, "setup", queue_functions_version(), "ok");
+	if (e)
+		return e;
 	if (c->json)
 		printf("{\"ok\":true,\"version\":\"%s\"}\n", queue_functions_version());
 	else

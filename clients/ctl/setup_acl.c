@@ -271,6 +271,9 @@ static int apply_one(struct ctl_redis *r, const struct ctl *c, const struct setu
 	if (e == 0)
 		e = set_user(r, c, u, u->name, on);
 	if (e == 0)
+		e = ctl_redis_audit(r, "setup acl", u->name,
+				    state == STATE_ABSENT ? "made" : "replaced");
+	if (e == 0)
 		say(c, u, state == STATE_ABSENT ? "made" : "replaced");
 	return e;
 }

@@ -23,6 +23,7 @@ const struct ctl_verb ctl_verbs[] = {
 	{"hide", "--badge BADGE [--until TIME]", "keep a person off boards", ctl_hide},
 	{"unhide", "--badge BADGE", "show a hidden person again", ctl_unhide},
 	{"receipts", "UID", "what became of an event at its clients", ctl_receipts},
+	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit},
 	{"keygen", "NAME [--kind KIND] [--out FILE] [--show] | NAME --server [--out FILE]",
 	 "make a key pair, and print what the policy needs of it", ctl_keygen},
 	{"access", "check NAME [--type T] [--org O] [--file FILE] | reload",
