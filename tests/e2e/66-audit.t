@@ -74,6 +74,9 @@ def each_act_leaves_one_entry_with_who_and_what_and_result(b):
     ctl(b, "setup", "--acl", "--apply", "--passwords", b.dir, "reader")
     b.publish(event("plain", "award"))
     assert len(audit(b)) == n, "looking on is no act"
+    for _ in range(3):
+        ctl(b, "durable", "set", "gate", "2h")
+    assert len(audit(b)) == n + 1, "what changes nothing is none, so that a daemon may repeat it"
 
 
 @test
