@@ -143,6 +143,8 @@ def the_rights_that_the_page_gives_suffice_for_a_daemon_and_its_publishers(b):
     entry = ctl("operator", "quarantine", "list").split()[0]
     assert ctl("operator", "quarantine", "retry", entry) == "new\n"
     ctl("operator", "durable", "forget", "gateway")
+    b.d.ask("reload")
+    until(lambda: as_user(b, "auditor").xrevrange(b.key("audit"), count=1)[0][1][b"act"] == b"reload", "it is written down")
     d = as_user(b, "dibaod")
     # What a daemon calls once a minute or after a rollback only.
     last = b.r.xinfo_stream(b.key("public"))["last-generated-id"].decode()
