@@ -317,6 +317,25 @@ def a_user_id_that_a_peer_makes_up_is_worth_nothing(b):
     assert o.refusal("gate", curve=False, endpoint=b.d.ipc, types=["penalty"])[0] == REFUSED
 
 
+@test
+def the_library_tells_its_application_what_became_of_it(b):
+    o = Office(b, gate=GATEWAY)
+
+    def tail(name, *args):
+        return b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "--endpoint", b.d.tcp, "--key", b.path(name + ".key"),
+                          "--server-key", o.server, "tail", *args], b.path(f"{name}{len(b.processes)}.out"))
+    asks_more = tail("gate", "--name", "other")
+    until(lambda: "refused: durable: that name is not granted" in asks_more.log(), "it says what is refused")
+    assert asks_more.wait() == NOPERM
+    revoked = tail("gate")
+    until(lambda: b.d.ask("clients")["clients"], "it is let in")
+    del o.policy["gate"]
+    o.write()
+    assert "1 sessions revoked" in dibaoctl(b, "-c", b.d.config, "access", "reload")[0]
+    until(lambda: "revoked: not in the policy any more" in revoked.log(), "it says that it is revoked")
+    assert revoked.wait() == NOPERM
+
+
 # ---- HELLO ----
 
 @test
