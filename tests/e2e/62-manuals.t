@@ -231,6 +231,33 @@ def the_manual_of_the_daemon_names_its_options(b):
 
 
 @test
+def the_shipped_policy_loads_and_it_and_its_page_name_every_option(b):
+    conf = source("config/access.conf")
+    examples = b.path("examples.conf")
+    with open(examples, "w") as f:
+        f.write(re.sub(r"^#(?=[\[a-z])", "", conf, flags=re.M))
+
+    def check(file, name):
+        p = subprocess.run([BUILD + "/bin/dibaoctl", "access", "check", name, "--file", file], capture_output=True, text=True,
+                           timeout=30 * SLOW)
+        return p.returncode, p.stdout + p.stderr
+    code, text = check(os.path.join(ROOT, "config/access.conf"), "sms-1")
+    assert code == os.EX_NOUSER, f"as shipped it loads and grants nothing: {text}"
+    names = re.findall(r"^#\[(.*)\]", conf, re.M)
+    assert len(names) >= 5
+    for name in names:
+        code, text = check(examples, name)
+        assert code == 0, text
+    options = re.findall(r'!strcmp\(name, "(\w+)"\)', source("daemon/access_read.c"))
+    assert len(options) >= 11
+    page = source("lib/dibao-access.7")
+    for option in options:
+        assert re.search(rf"^#{option} = ", conf, re.M), f"config/access.conf: {option}"
+        assert re.search(rf"^\.It Cm {option}$", page, re.M), f"dibao-access(7): {option}"
+    assert set(re.findall(r"^#(\w+) = ", conf, re.M)) <= set(options)
+
+
+@test
 def the_readme_lists_every_manual_and_names_no_file_that_is_not_there(b):
     text = source("README.md")
     pages = [os.path.relpath(os.path.join(d, f), ROOT) for top in ("lib", "daemon", "clients", "seeds", "config")
