@@ -14,6 +14,8 @@
 
 enum { CTL_ENDPOINTS_MAX = 8 };
 
+struct json_t; /* of jansson */
+
 struct ctl {
 	char *redis, *redis_user, *redis_password, *bureau, *control;
 	char *endpoints[CTL_ENDPOINTS_MAX + 1]; /* NULL-terminated */
@@ -29,6 +31,7 @@ struct ctl_verb {
 	const char *args; /* "FILE [--dry-run]" */
 	const char *doc;  /* one line */
 	int (*run)(struct ctl *c, int argc, char **argv);
+	const char *more; /* what --help says below; NULL */
 };
 
 /* The table, ended by name == NULL. */
@@ -49,9 +52,14 @@ int ctl_error(const struct dibao_error *err);
 
 struct dibao_redis_options ctl_redis_options(const struct ctl *c);
 
+/* A kept event as a JSON object (jansson's json_t, the caller's), out of its stream or the
+ * schedule. 0 or a sysexits code, said. */
+int ctl_fetch_event(const struct ctl *c, const char *uid, struct json_t **ret);
+
 /* ---- verbs ---- */
 int ctl_setup(struct ctl *c, int argc, char **argv);
 int ctl_publish(struct ctl *c, int argc, char **argv);
+int ctl_import(struct ctl *c, int argc, char **argv);
 int ctl_retract(struct ctl *c, int argc, char **argv);
 int ctl_correct(struct ctl *c, int argc, char **argv);
 int ctl_tail(struct ctl *c, int argc, char **argv);

@@ -70,7 +70,7 @@ schedule hide unhide receipts audit keygen access types"
 		esac
 	done
 	case $prev in
-	-c | --config | --control | --key | --out | --file | --passwords)
+	-c | --config | --control | --key | --out | --file | --passwords | --headings | --refused)
 		_dibaoctl_files
 		return
 		;;
@@ -119,7 +119,7 @@ schedule hide unhide receipts audit keygen access types"
 	unhide) _dibaoctl_words "--badge" ;;
 	import)
 		if [[ $cur == -* ]]; then
-			_dibaoctl_words $'--record\n--dry-run'
+			_dibaoctl_words $'--type\n--set\n--uid-from\n--record\n--dry-run\n--print\n--headings\n--encoding\n--separator\n--format\n--zone\n--refused\n--restart\n--json'
 		else
 			_dibaoctl_files
 		fi

@@ -163,8 +163,8 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	if (asks_help(argc, argv)) {
-		printf("usage: dibaoctl [OPTION ...] %s %s\n%s.\n", verb->name, verb->args,
-		       verb->doc);
+		printf("usage: dibaoctl [OPTION ...] %s %s\n%s.\n%s", verb->name, verb->args,
+		       verb->doc, verb->more ? verb->more : "");
 		if (verb->run == ctl_publish)
 			ctl_types_help(argument(argc, argv, "--type"));
 		return 0;

@@ -179,8 +179,7 @@ int ctl_publish(struct ctl *c, int argc, char **argv)
 
 /* ---- retract, correct: what was published is looked up ---- */
 
-/* The event as JSON, out of its stream or the schedule. *ret is the caller's. 0 or a code, said. */
-static int fetch_event(const struct ctl *c, const char *uid, json_t **ret)
+int ctl_fetch_event(const struct ctl *c, const char *uid, json_t **ret)
 {
 	redisReply *record = NULL, *entry = NULL;
 	const char *bytes = NULL;
@@ -320,7 +319,7 @@ int ctl_retract(struct ctl *c, int argc, char **argv)
 
 	if (argc < 2 || argv[1][0] == '-' || !reason)
 		return ctl_fail(EX_USAGE, "retract: expected UID --reason TEXT");
-	r = fetch_event(c, argv[1], &event);
+	r = ctl_fetch_event(c, argv[1], &event);
 	if (r)
 		return r;
 	renew(event, argv[1], "retracts", uid);
@@ -412,7 +411,7 @@ int ctl_correct(struct ctl *c, int argc, char **argv)
 
 	if (argc < 4 || argv[1][0] == '-' || argc % 2)
 		return ctl_fail(EX_USAGE, "correct: expected UID --FIELD VALUE ...");
-	r = fetch_event(c, argv[1], &event);
+	r = ctl_fetch_event(c, argv[1], &event);
 	if (r)
 		return r;
 	renew(event, argv[1], "corrects", uid);

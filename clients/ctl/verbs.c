@@ -1,33 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl.h"
 
+static const char import_help[] =
+	"\n"
+	"  --type TYPE         type of rows that name none\n"
+	"  --set FIELD=VALUE   for rows with nothing in that field; may be repeated\n"
+	"  --uid-from F,F,...  fields a missing uid is made of\n"
+	"                      (type, ref or body.ticket, person.badge, body.kind)\n"
+	"  --record            all of it is history: stored and counted, never texted\n"
+	"  --dry-run           read and check all, publish nothing; needs no Redis\n"
+	"  --print             print each event as JSON\n"
+	"  --headings FILE     what columns mean (/etc/dibao/headings.tsv, if it is there)\n"
+	"  --encoding E        utf-8, gb18030 or utf-16; else found out\n"
+	"  --separator S       comma, tab or semicolon; else found out\n"
+	"  --format F          table or json; else found out\n"
+	"  --zone +HH:MM       of times without one (+08:00)\n"
+	"  --refused FILE      where refused rows go (FILE.refused.csv or .jsonl)\n"
+	"  --restart           from the first row, though a cut run has left its place\n";
+
 const struct ctl_verb ctl_verbs[] = {
 	{"setup", "[--acl [--apply [--replace] [--passwords DIR]] [USER ...]]",
-	 "load the queue's functions into Redis; print or make its users", ctl_setup},
+	 "load the queue's functions into Redis; print or make its users", ctl_setup, NULL},
 	{"publish", "[--type TYPE --FIELD VALUE ...]",
-	 "publish one event by options, or JSON lines on stdin", ctl_publish},
-	{"retract", "UID --reason TEXT", "take a published event back", ctl_retract},
+	 "publish one event by options, or JSON lines on stdin", ctl_publish, NULL},
+	{"import", "FILE [OPTION ...]", "publish the rows of a spreadsheet's table, or JSON lines",
+	 ctl_import, import_help},
+	{"retract", "UID --reason TEXT", "take a published event back", ctl_retract, NULL},
 	{"correct", "UID [--uid NEW] --FIELD VALUE ...",
-	 "publish the event anew with these fields changed, in place of the old one", ctl_correct},
+	 "publish the event anew with these fields changed, in place of the old one", ctl_correct,
+	 NULL},
 	{"tail",
 	 "[--type T] [--org O] [--name DURABLE] [--since TIME | --last N] [--public] [-n N]",
-	 "print events as they arrive", ctl_tail},
-	{"status", "[--watch]", "the daemon, its Redis and its rates", ctl_status},
-	{"clients", "", "who is connected, and how far behind", ctl_clients},
-	{"reload", "", "have the daemon read its configuration anew", ctl_reload},
+	 "print events as they arrive", ctl_tail, NULL},
+	{"status", "[--watch]", "the daemon, its Redis and its rates", ctl_status, NULL},
+	{"clients", "", "who is connected, and how far behind", ctl_clients, NULL},
+	{"reload", "", "have the daemon read its configuration anew", ctl_reload, NULL},
 	{"durable", "list | set NAME [HOLD] | forget NAME",
-	 "durable names and how long history is held for them", ctl_durable},
+	 "durable names and how long history is held for them", ctl_durable, NULL},
 	{"quarantine", "list | show ID | retry ID | drop ID", "entries that were set aside",
-	 ctl_quarantine},
-	{"schedule", "list | cancel UID", "events that wait for their time", ctl_schedule},
-	{"hide", "--badge BADGE [--until TIME]", "keep a person off boards", ctl_hide},
-	{"unhide", "--badge BADGE", "show a hidden person again", ctl_unhide},
-	{"receipts", "UID", "what became of an event at its clients", ctl_receipts},
-	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit},
+	 ctl_quarantine, NULL},
+	{"schedule", "list | cancel UID", "events that wait for their time", ctl_schedule, NULL},
+	{"hide", "--badge BADGE [--until TIME]", "keep a person off boards", ctl_hide, NULL},
+	{"unhide", "--badge BADGE", "show a hidden person again", ctl_unhide, NULL},
+	{"receipts", "UID", "what became of an event at its clients", ctl_receipts, NULL},
+	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit,
+	 NULL},
 	{"keygen", "NAME [--kind KIND] [--out FILE] [--show] | NAME --server [--out FILE]",
-	 "make a key pair, and print what the policy needs of it", ctl_keygen},
+	 "make a key pair, and print what the policy needs of it", ctl_keygen, NULL},
 	{"access", "check NAME [--type T] [--org O] [--file FILE] | reload",
-	 "what the access policy says of a name; have the daemon read it anew", ctl_access},
-	{"types", "", "the types of events and their fields", ctl_types},
+	 "what the access policy says of a name; have the daemon read it anew", ctl_access, NULL},
+	{"types", "", "the types of events and their fields", ctl_types, NULL},
 	{0},
 };

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "import_row.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNUSED_MAX = 16, JSON_LINE_MAX = TABLE_ROW_MAX * 3 };
+
+struct import_source {
+	struct textfile *text;
+	const struct headings *headings;
+	const struct import_rules *rules;
+	struct table *table; /* NULL: JSON lines */
+	struct import_columns columns;
+	char *header;
+	char *unused[UNUSED_MAX + 1];
+	uint8_t *bytes; /* of the record told last */
+	char *line;	/* JSON lines: JSON_LINE_MAX + 1 */
+	int64_t offset;
+	unsigned n_line;
+};
+
+static int fail(struct textfile_fault *fault, unsigned line, const char *text, const char *what)
+{
+	fault->line = line;
+	snprintf(fault->reason, sizeof fault->reason, "%s%.60s", text, what);
+	return -EINVAL;
+}
+
+/* How many cells of a row are known headings. */
+static unsigned count_known(const struct import_source *s, const struct table_row *row)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < row->n; i++) {
+		const struct heading *h = headings_find(s->headings, row->cells[i].p);
+
+		n += h && h->path[0];
+	}
+	return n;
+}
+
+static int take_header(struct import_source *s, const struct table_row *row,
+		       struct textfile_fault *fault)
+{
+	unsigned n_unused = 0;
+
+	s->columns.n = row->n;
+	for (unsigned i = 0; i < row->n; i++) {
+		const struct heading *h = headings_find(s->headings, row->cells[i].p);
+
+		s->columns.at[i] = h;
+		if (!h && row->cells[i].len && n_unused < UNUSED_MAX)
+			s->unused[n_unused++] = strdup(row->cells[i].p);
+		for (unsigned k = 0; h && h->path[0] && k < i; k++)
+			if (s->columns.at[k] && !strcmp(s->columns.at[k]->path, h->path))
+				return fail(fault, row->line, "two columns are the field ",
+					    h->path);
+	}
+	s->header = strdup(row->raw);
+	return s->header ? 0 : -ENOMEM;
+}
+
+/* Titles may stand above the headings: the first row with two known ones is it. */
+static int find_header(struct import_source *s, struct textfile_fault *fault)
+{
+	const struct table_row *row;
+
+	for (unsigned i = 0; i < IMPORT_TITLE_ROWS; i++) {
+		int r = table_next(s->table, &row);
+
+		if (r == -EBADMSG)
+			continue;
+		if (r <= 0)
+			return r < 0 ? r : fail(fault, 0, "no row of known headings", "");
+		if (count_known(s, row) >= 2)
+			return take_header(s, row, fault);
+	}
+	return fail(fault, 0, "no row of known headings among the first ten (see --headings)", "");
+}
+
+int import_source_new(struct import_source **ret, struct textfile *text, const struct headings *h,
+		      const struct import_rules *rules, bool json, char separator,
+		      struct textfile_fault *fault)
+{
+	struct import_source *s = calloc(1, sizeof *s);
+	int r = 0;
+
+	if (!s)
+		return -ENOMEM;
+	s->text = text;
+	s->headings = h;
+	s->rules = rules;
+	s->offset = text->start;
+	s->n_line = 1;
+	if (json)
+		s->line = malloc(JSON_LINE_MAX + 1);
+	if (json ? !s->line : table_new(&s->table, text->f, separator, 1) < 0)
+		r = -ENOMEM;
+	if (r == 0 && !json)
+		r = find_header(s, fault);
+	if (r < 0) {
+		import_source_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct import_source *import_source_free(struct import_source *s)
+{
+	if (s) {
+		for (unsigned i = 0; s->unused[i]; i++)
+			free(s->unused[i]);
+		table_free(s->table);
+		free(s->header);
+		free(s->bytes);
+		free(s->line);
+		free(s);
+	}
+	return NULL;
+}
+
+/* One line without its end into s->line. 1; 0 at the end; -EMSGSIZE too long, its beginning there.
+ */
+static int read_line(struct import_source *s, size_t *ret_len)
+{
+	size_t n = 0, taken = 0;
+	int c;
+
+	while ((c = getc_unlocked(s->text->f)) != EOF) {
+		taken++;
+		if (c == '\n')
+			break;
+		if (n < JSON_LINE_MAX)
+			s->line[n] = (char)c;
+		n++;
+	}
+	if (ferror(s->text->f))
+		return -EIO;
+	s->offset += (int64_t)taken;
+	s->n_line += taken > 0;
+	*ret_len = n < JSON_LINE_MAX ? n : JSON_LINE_MAX;
+	s->line[*ret_len] = '\0';
+	return !taken ? 0 : n > JSON_LINE_MAX ? -EMSGSIZE : 1;
+}
+
+static int next_json(struct import_source *s, struct import_record *rec)
+{
+	size_t len = 0;
+	int r;
+
+	do {
+		rec->offset = s->offset;
+		rec->line = s->n_line;
+		r = read_line(s, &len);
+		if (r == 0 || r == -EIO)
+			return r;
+	} while (r == 1 && strspn(s->line, " \t\r") == len);
+	rec->raw = s->line;
+	rec->raw_len = len;
+	if (r == 1) {
+		import_json(s->rules, s->line, len, rec->line, rec);
+	} else {
+		rec->err = (struct dibao_error){.code = -EMSGSIZE, .line = rec->line};
+		snprintf(rec->err.reason, sizeof rec->err.reason, "over %d bytes", JSON_LINE_MAX);
+	}
+	return 1;
+}
+
+static int next_row(struct import_source *s, struct import_record *rec)
+{
+	const struct table_row *row;
+	int r = table_next(s->table, &row);
+
+	if (r == 0 || (r < 0 && r != -EBADMSG))
+		return r;
+	rec->line = row->line;
+	rec->offset = row->offset;
+	rec->raw = row->raw;
+	rec->raw_len = row->raw_len;
+	if (r == 1) {
+		import_row(&s->columns, s->headings, s->rules, row, rec);
+	} else {
+		rec->err = (struct dibao_error){.code = -EBADMSG, .line = row->line};
+		snprintf(rec->err.reason, sizeof rec->err.reason, "%s", row->fault);
+	}
+	return 1;
+}
+
+int import_source_next(struct import_source *s, struct import_record *ret)
+{
+	int r;
+
+	free(s->bytes);
+	s->bytes = NULL;
+	memset(ret, 0, sizeof *ret);
+	r = s->table ? next_row(s, ret) : next_json(s, ret);
+	s->bytes = ret->bytes;
+	return r;
+}
+
+int64_t import_source_offset(const struct import_source *s)
+{
+	return s->table ? table_offset(s->table) : s->offset;
+}
+
+unsigned import_source_line(const struct import_source *s)
+{
+	return s->table ? table_line(s->table) : s->n_line;
+}
+
+int import_source_seek(struct import_source *s, int64_t offset, unsigned line)
+{
+	if (s->table)
+		return table_seek(s->table, offset, line);
+	if (fseeko(s->text->f, offset, SEEK_SET) < 0)
+		return -EIO;
+	s->offset = offset;
+	s->n_line = line;
+	return 0;
+}
+
+char import_source_separator(const struct import_source *s)
+{
+	return s->table ? table_separator(s->table) : 0;
+}
+
+const char *import_source_header(const struct import_source *s)
+{
+	return s->header;
+}
+
+const char *import_source_unused(const struct import_source *s, unsigned i)
+{
+	return i < UNUSED_MAX ? s->unused[i] : NULL;
+}
