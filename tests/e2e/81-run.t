@@ -27,6 +27,13 @@ def wait_for(what, condition, seconds=15):
         select.select([], [], [], 0.02)
 
 
+# Who runs the tests may have these ignored (nohup, a job in the background), and a shell cannot trap what
+# it was born ignoring: start as from a terminal.
+for sig in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(sig, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Run:
     """One make run in a build directory of its own, under tmp."""
 
@@ -37,7 +44,7 @@ class Run:
         self.p = subprocess.Popen(
             [f"{ROOT}/seeds/run.sh"], env=dict(os.environ, BUILD=tmp, INTERVAL="0.2"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            start_new_session=True)
         os.set_blocking(self.p.stdout.fileno(), False)
 
     def __enter__(self):
