@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "loop.h"
 
 enum { DEADLINE_MS = 20000, SEEN_MAX = 20000 };
 
@@ -94,25 +95,6 @@ static inline void on_down(struct redis_link *l, const char *why, void *userdata
 	(void)l, (void)why;
 	f->n_down++;
 }
-
-static inline int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-#define wait_until(f, condition)                                                                   \
-	do {                                                                                       \
-		int64_t end_ = now_ms() + DEADLINE_MS;                                             \
-		while (!(condition)) {                                                             \
-			if (now_ms() > end_) {                                                     \
-				fail_msg("waited in vain for: %s", #condition);                    \
-			}                                                                          \
-			assert_true(sd_event_run((f)->event, 20 * 1000) >= 0);                     \
-		}                                                                                  \
-	} while (0)
 
 static inline struct redis_link *open_link(struct fixture *f, const char *name, bool arena,
 					   const char *user)

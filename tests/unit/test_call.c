@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "loop.h"
 
 enum { DEADLINE_MS = 20000 };
 
@@ -49,25 +50,6 @@ static int end_redis(void **state)
 	redis_server_done(&server);
 	return 0;
 }
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-#define wait_until(f, condition)                                                                   \
-	do {                                                                                       \
-		int64_t end_ = now_ms() + DEADLINE_MS;                                             \
-		while (!(condition)) {                                                             \
-			if (now_ms() > end_) {                                                     \
-				fail_msg("waited in vain for: %s", #condition);                    \
-			}                                                                          \
-			assert_true(sd_event_run((f)->event, 20 * 1000) >= 0);                     \
-		}                                                                                  \
-	} while (0)
 
 static int set_up(void **state)
 {

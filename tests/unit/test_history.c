@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "loop.h"
 
 #include "event_fixture.h"
 
@@ -96,25 +97,6 @@ static void on_entries(struct reader *r, enum dibao_channel c, const struct entr
 {
 	(void)r, (void)c, (void)entries, (void)n, (void)upto, (void)userdata;
 }
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-#define wait_until(f, condition)                                                                   \
-	do {                                                                                       \
-		int64_t end_ = now_ms() + DEADLINE_MS;                                             \
-		while (!(condition)) {                                                             \
-			if (now_ms() > end_) {                                                     \
-				fail_msg("waited in vain for: %s", #condition);                    \
-			}                                                                          \
-			assert_true(sd_event_run((f)->event, 20 * 1000) >= 0);                     \
-		}                                                                                  \
-	} while (0)
 
 static struct redis_link *open_link(struct fixture *f, const char *name, const char *address)
 {
