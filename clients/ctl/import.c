@@ -235,14 +235,11 @@ static bool looks_like_json(struct textfile *t)
 /* The place of a run counts only for the same file, read by the same rules, into the same queue. */
 static void state_key(const struct import *m, uint8_t key[16])
 {
+	const char separator[] = {m->args.separator, '\0'};
 	crypto_generichash_state h;
-	const char *const words[] = {m->c->bureau,
-				     m->c->redis,
-				     m->text.encoding,
-				     m->rules.type,
-				     m->args.format,
-				     m->rules.record ? "r" : "",
-				     m->args.separator ? "s" : ""};
+	const char *const words[] = {m->c->bureau,  m->c->redis,    m->text.encoding,
+				     m->rules.type, m->args.format, m->rules.record ? "r" : "",
+				     separator};
 
 	crypto_generichash_init(&h, NULL, 0, 16);
 	crypto_generichash_update(&h, m->text.hash, sizeof m->text.hash);
