@@ -58,8 +58,9 @@ static void on_healed(struct redis_link *l, const redisReply *reply, void *userd
 	(void)l;
 	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
 		r->result.err = -EIO;
-	else if (reply->element[0]->integer == 1) {
-		r->result.n_republished++;
+	else {
+		/* 0: its publisher or another daemon was first. It comes once more all the same. */
+		r->result.n_republished += reply->element[0]->integer == 1;
 		note_healed(r, reply->element[1]);
 	}
 	answered(r);

@@ -25,7 +25,8 @@ struct rollback_result {
 	uint64_t n_republished, n_reappended;
 	uint64_t epoch; /* as it now is */
 	unsigned n_lost_ranges;
-	/* The highest id that a healed event got: frames up to it may hold repeats. */
+	/* The highest id that a healed event got, by us or another: frames up to it may hold
+	 * repeats. */
 	struct entry_id healed[DIBAO_CHANNEL_COUNT];
 };
 
