@@ -17,15 +17,17 @@ CC ?= cc
 PKG_CONFIG ?= pkg-config
 
 # ---- what must be installed, by Debian's names ----
-DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpack-dev libsystemd-dev libinih-dev libsodium-dev libjansson-dev
+DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpack-dev libsystemd-dev libinih-dev libsodium-dev libjansson-dev \
+	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libutf8proc-dev
 DEPS_RUN := redis-server redis-tools
 DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace
 DEPS_BENCH := gnuplot-nox python3
 PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
+PC_CLIENTS := libcurl libmicrohttpd sqlite3 libutf8proc
 
 CFLAGS ?= -O2 -g
-OUR_CFLAGS := -std=gnu17 -fPIC -D_GNU_SOURCE -DDIBAO_VERSION='"$(VERSION)"' -Iinclude -Ilib \
+OUR_CFLAGS := -std=gnu17 -fPIC -D_GNU_SOURCE -DDIBAO_VERSION='"$(VERSION)"' -Iinclude -Ilib -Ilib/host \
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
 	-fstack-protector-strong -fno-strict-aliasing $(shell $(PKG_CONFIG) --cflags $(PC) 2>/dev/null)
 ifeq ($(WERROR),1)
@@ -38,11 +40,15 @@ else
 OUR_CFLAGS += $(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
 endif
 LIBS := $(shell $(PKG_CONFIG) --libs $(PC) 2>/dev/null) -lm
+CLIENT_LIBS := $(shell $(PKG_CONFIG) --libs $(PC_CLIENTS) 2>/dev/null)
 
 # ---- sources are found, not listed: a new file needs no line here ----
 LIB_SRC := $(wildcard lib/*.c)
+HOST_SRC := $(wildcard lib/host/*.c)
 DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CTL_SRC := $(filter-out clients/ctl/main.c,$(wildcard clients/ctl/*.c))
+SMS_SRC := $(filter-out clients/sms/main.c,$(wildcard clients/sms/*.c))
+BOARD_SRC := $(filter-out clients/board/main.c,$(wildcard clients/board/*.c))
 SEED_SRC := $(filter-out seeds/main.c,$(wildcard seeds/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -50,8 +56,10 @@ BENCH_SRC := $(wildcard tests/bench/*.c)
 E2E_SRC := $(filter-out tests/e2e/shim.c,$(wildcard tests/e2e/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(BUILD)/obj/lib/queue_lua.o
-PROGRAMS := $(if $(wildcard daemon/main.c),$(BUILD)/bin/dibaod) $(if $(wildcard clients/ctl/main.c),$(BUILD)/bin/dibaoctl) \
-	$(if $(wildcard seeds/main.c),$(BUILD)/bin/dibao-seed)
+# What a test may link: programs without their main.c, each part needing those behind it.
+PARTS := $(patsubst %,$(BUILD)/lib/lib%.a,$(if $(SMS_SRC),sms) $(if $(BOARD_SRC),board) ctl daemon host dibao)
+PROGRAMS := $(patsubst %,$(BUILD)/bin/%,dibaod dibaoctl dibao-seed $(if $(wildcard clients/sms/main.c),dibao-sms) \
+	$(if $(wildcard clients/board/main.c),dibao-board))
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/replay_%,$(FUZZ_SRC))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
@@ -92,33 +100,39 @@ $(BUILD)/lib/libdibao.so: $(LIB_OBJ) lib/libdibao.map
 	@$(if $(Q),echo "  LD      $@")
 	$(Q)$(CC) -shared -Wl,--as-needed -Wl,-soname,libdibao.so.$(SOVERSION) -Wl,--version-script=lib/libdibao.map $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJ) $(LIBS)
 	$(Q)ln -sf libdibao.so $(@D)/libdibao.so.$(SOVERSION)
+$(BUILD)/lib/libhost.a: $(call obj,$(HOST_SRC))
 $(BUILD)/lib/libdaemon.a: $(call obj,$(DAEMON_SRC))
-	@mkdir -p $(@D)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/lib/libctl.a: $(call obj,$(CTL_SRC))
+$(BUILD)/lib/libsms.a: $(call obj,$(SMS_SRC))
+$(BUILD)/lib/libboard.a: $(call obj,$(BOARD_SRC))
+$(patsubst %,$(BUILD)/lib/lib%.a,host daemon ctl sms board):
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 define link
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LD      $@")
-	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(1)
+	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(LIBS) $(1)
 endef
-$(BUILD)/bin/dibaod: $(call obj,daemon/main.c) $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
+$(BUILD)/bin/dibaod: $(call obj,daemon/main.c) $(patsubst %,$(BUILD)/lib/lib%.a,daemon host dibao)
 	$(call link)
-$(BUILD)/bin/dibaoctl: $(call obj,clients/ctl/main.c) $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
-	$(call link)
+$(BUILD)/bin/dibaoctl: $(call obj,clients/ctl/main.c) $(PARTS)
+	$(call link,$(CLIENT_LIBS))
+$(BUILD)/bin/dibao-sms: $(call obj,clients/sms/main.c) $(patsubst %,$(BUILD)/lib/lib%.a,sms host dibao)
+	$(call link,$(CLIENT_LIBS))
+$(BUILD)/bin/dibao-board: $(call obj,clients/board/main.c) $(patsubst %,$(BUILD)/lib/lib%.a,board host dibao)
+	$(call link,$(CLIENT_LIBS))
 $(BUILD)/bin/dibao-seed: $(call obj,seeds/main.c $(SEED_SRC)) $(BUILD)/lib/libdibao.a
 	$(call link)
-$(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
-	$(call link,-lcmocka)
-$(BUILD)/tests/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
-	$(call link)
+$(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(PARTS)
+	$(call link,$(CLIENT_LIBS) -lcmocka)
+$(BUILD)/tests/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(PARTS)
+	$(call link,$(CLIENT_LIBS))
 # Linked by tests/fuzz/run.sh alone, which sets clang and its sanitizers.
-$(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/lib/libctl.a $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
-	$(call link,-fsanitize=fuzzer)
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libdibao.a
-	$(call link)
+$(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(PARTS)
+	$(call link,$(CLIENT_LIBS) -fsanitize=fuzzer)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(PARTS)
+	$(call link,$(CLIENT_LIBS))
 $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/lib/libdibao.a
 	$(call link)
 # Goes into other programs, so without a sanitizer of its own.
@@ -164,10 +178,12 @@ D := $(DESTDIR)$(PREFIX)
 L := $(DESTDIR)$(LIBDIR)
 MANUALS = $(wildcard lib/*.[1-9] daemon/*.[1-9] clients/*/*.[1-9] config/*.[1-9])
 CONFIGS = $(wildcard config/*.conf config/*.tsv)
+INSTALLED = $(filter-out %/dibao-seed,$(PROGRAMS))
+SERVICES = $(wildcard config/*.service)
 COMPLETION = $(wildcard clients/ctl/dibaoctl.bash)
 install: all ## install below DESTDIR and PREFIX (/usr/local)
 	install -d $(D)/bin $(D)/include/dibao $(L)/pkgconfig $(D)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/dibao
-	install -m 755 $(BUILD)/bin/dibaod $(BUILD)/bin/dibaoctl $(D)/bin
+	install -m 755 $(INSTALLED) $(D)/bin
 	install -m 644 include/dibao/*.h $(D)/include/dibao
 	install -m 644 $(BUILD)/lib/libdibao.a $(L)
 	install -m 755 $(BUILD)/lib/libdibao.so $(L)/libdibao.so.$(VERSION)
@@ -175,14 +191,16 @@ install: all ## install below DESTDIR and PREFIX (/usr/local)
 	ln -sf libdibao.so.$(SOVERSION) $(L)/libdibao.so
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; s|@PC_MSGPACK@|$(PC_MSGPACK)|' \
 		lib/dibao.pc.in > $(L)/pkgconfig/dibao.pc
-	sed 's|/usr/local|$(PREFIX)|; s|/etc/dibao|$(SYSCONFDIR)/dibao|' config/dibaod.service > $(D)/lib/systemd/system/dibaod.service
+	for u in $(SERVICES); do sed 's|/usr/local|$(PREFIX)|; s|/etc/dibao|$(SYSCONFDIR)/dibao|' $$u > $(D)/lib/systemd/system/$${u##*/} || exit 1; done
 	for m in $(MANUALS); do install -D -m 644 $$m $(D)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
 	for c in $(COMPLETION); do install -D -m 644 $$c $(D)/share/bash-completion/completions/dibaoctl || exit 1; done
 	for c in $(CONFIGS); do to=$(DESTDIR)$(SYSCONFDIR)/dibao/$${c##*/}; test -e $$to || install -m 644 $$c $$to || exit 1; done
 
 uninstall: ## remove what install installed, but for the configuration
-	rm -f $(D)/bin/dibaod $(D)/bin/dibaoctl $(L)/libdibao.a $(L)/libdibao.so $(L)/libdibao.so.$(SOVERSION) \
-		$(L)/libdibao.so.$(VERSION) $(L)/pkgconfig/dibao.pc $(D)/lib/systemd/system/dibaod.service \
+	for p in $(notdir $(INSTALLED)); do rm -f $(D)/bin/$$p; done
+	for u in $(notdir $(SERVICES)); do rm -f $(D)/lib/systemd/system/$$u; done
+	rm -f $(L)/libdibao.a $(L)/libdibao.so $(L)/libdibao.so.$(SOVERSION) \
+		$(L)/libdibao.so.$(VERSION) $(L)/pkgconfig/dibao.pc \
 		$(D)/share/bash-completion/completions/dibaoctl
 	for m in $(MANUALS); do rm -f $(D)/share/man/man$${m##*.}/$${m##*/}; done
 	rm -rf $(D)/include/dibao

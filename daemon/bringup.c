@@ -42,11 +42,11 @@ static void start_tail(struct server *s)
 
 static int bind_all(struct server *s)
 {
-	for (size_t i = 0; i < s->config->n_endpoints; i++) {
-		int r = policy_bind(s, s->config->endpoints[i]);
+	for (size_t i = 0; i < s->config->endpoints.n; i++) {
+		int r = policy_bind(s, s->config->endpoints.at[i]);
 
 		if (r < 0) {
-			log_text(LOG_ERR, "cannot bind %s: %s", s->config->endpoints[i],
+			log_text(LOG_ERR, "cannot bind %s: %s", s->config->endpoints.at[i],
 				 zmq_strerror(-r));
 			return r;
 		}

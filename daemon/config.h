@@ -11,19 +11,12 @@
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-enum { CONFIG_ENDPOINTS_MAX = 8 };
+#include "options.h"
 
 struct config {
 	/* [dibao] */
-	char *bureau;			       /* "3205" */
-	char *endpoints[CONFIG_ENDPOINTS_MAX]; /* "tcp://0.0.0.0:7320",
-						  "ipc:///run/dibao/dibao.sock" */
-	size_t n_endpoints;
+	char *bureau;		      /* "3205" */
+	struct option_list endpoints; /* "tcp://0.0.0.0:7320", "ipc:///run/dibao/dibao.sock" */
 	char *control;	       /* unix socket for dibaoctl: "/run/dibao/control"; "" = none */
 	char *access;	       /* the policy's file; "" = none: nobody but who needs no key */
 	char *curve_key_file;  /* secret key for tcp endpoints, or a credential's name; "" = none */

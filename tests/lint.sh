@@ -27,13 +27,13 @@ confined()
 confined msgpack 'msgpack.*\.h' lib/builder.c lib/json.c lib/view.c lib/wire_pack.c
 confined zmq 'zmq\.h' lib/context.c lib/link.c lib/inflight.h lib/subscriber_parts.h lib/key.c \
 	daemon/router.h daemon/router.c daemon/frame.h daemon/zmq_source.c daemon/zap.c
-confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c daemon/redis_link.h daemon/redis_link.c \
-	daemon/redis_arena.h daemon/redis_arena.c clients/ctl/redis.h
+confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c lib/host/redis_link.h lib/host/redis_link.c \
+	lib/host/redis_arena.h lib/host/redis_arena.c clients/ctl/redis.h
 confined jansson 'jansson\.h' lib/json.c daemon/control.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')
 
 # Dependencies point one way: programs, lib, include.
 git grep -nE '#include "(\.\./)?(daemon|clients|seeds)/' -- lib include && fault 'lib or include knows a program'
-git grep -nE '#include <systemd/' -- lib include && fault 'lib knows systemd'
+git grep -nE '#include <systemd/|#include "(log|redis_link|options|call)\.h"' -- 'lib/*.[ch]' include ':!lib/host' && fault 'libdibao knows systemd or lib/host'
 
 # exit() in main.c alone; nothing long; nothing left over.
 git grep -nE '(^|[^_[:alnum:]])exit\(' -- 'lib/*.c' 'daemon/*.c' ':!daemon/main.c' && fault 'exit() outside of main'

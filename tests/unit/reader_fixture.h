@@ -3,7 +3,7 @@
 #ifndef TESTS_READER_FIXTURE_H
 #define TESTS_READER_FIXTURE_H
 
-#include "../../daemon/log.h"
+#include "../../lib/host/log.h"
 #include "../../daemon/reader.h"
 #include "../../lib/queue.h"
 #include "redis_server.h"

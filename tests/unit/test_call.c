@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is put together, and that a real Redis with the queue's functions takes it. */
-#include "../../daemon/call.h"
-#include "../../daemon/log.h"
+#include "../../lib/host/call.h"
+#include "../../lib/host/log.h"
 #include "../../lib/queue.h"
 #include "redis_server.h"
 

@@ -57,7 +57,7 @@ static void without_a_file_all_is_default(void **state)
 	(void)state;
 	assert_int_equal(config_load(&c, NULL, NULL), 0);
 	assert_string_equal(c->bureau, "3205");
-	assert_int_equal(c->n_endpoints, 1);
+	assert_int_equal(c->endpoints.n, 1);
 	assert_int_equal(c->ring_bytes, 16 << 20);
 	assert_int_equal(c->budget_bytes, 64 << 20);
 	assert_int_equal(c->window_bytes, 1 << 20);
@@ -82,8 +82,8 @@ static void values_are_read_with_their_units(void **state)
 				  "heartbeat_ms = 200\nsilence_ms = 1min\n"
 				  "[retention]\nprivate_ms = 2h\ncap_bytes = 3G\n"),
 			 0);
-	assert_int_equal(c->n_endpoints, 3);
-	assert_string_equal(c->endpoints[1], "ipc:///a");
+	assert_int_equal(c->endpoints.n, 3);
+	assert_string_equal(c->endpoints.at[1], "ipc:///a");
 	assert_true(c->unsafe_redis);
 	assert_int_equal(c->ring_bytes, 4 << 20);
 	assert_int_equal(c->window_bytes, 256 << 10);
@@ -108,7 +108,8 @@ static void a_fault_names_file_line_option_and_what_was_expected(void **state)
 		"f:2: ring_bytes: expected 65536 to");
 	refused("[redis]\nunsafe_redis = perhaps\n", "f:2: unsafe_redis: expected yes or no");
 	refused("[log]\nlog_level = loud\n", "f:2: log_level: expected one of debug|info");
-	refused("[dibao]\nendpoints = udp://x\n", "f:2: endpoints: expected tcp://");
+	refused("[dibao]\nendpoints = udp://x\n",
+		"f:2: endpoints: expected what begins with tcp://");
 	refused("[dibao]\nendpoints =\n", "f:2: endpoints: expected at least one");
 }
 

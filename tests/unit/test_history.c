@@ -4,7 +4,7 @@
  * entries 1-0, 2-0 ... in the public channel and none in the others.
  */
 #include "../../daemon/history.h"
-#include "../../daemon/log.h"
+#include "../../lib/host/log.h"
 #include "../../lib/queue.h"
 #include "redis_server.h"
 

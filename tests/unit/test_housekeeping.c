@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Housekeeping and the check of Redis, against a real one. */
 #include "../../daemon/housekeeping.h"
-#include "../../daemon/log.h"
+#include "../../lib/host/log.h"
 #include "../../daemon/redis_check.h"
 #include "../../lib/queue.h"
 #include "redis_server.h"

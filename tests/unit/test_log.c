@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stderr is a pipe here; the journal's side is a socket of systemd's and left to the eye. */
-#include "../../daemon/log.h"
+#include "../../lib/host/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

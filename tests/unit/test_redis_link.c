@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Against a real redis-server; the one peer that isn't is a socket that accepts and stays silent.
  */
-#include "../../daemon/redis_arena.h"
-#include "../../daemon/redis_link.h"
-#include "../../daemon/log.h"
+#include "../../lib/host/redis_arena.h"
+#include "../../lib/host/redis_link.h"
+#include "../../lib/host/log.h"
 #include "redis_server.h"
 
 #include <errno.h>

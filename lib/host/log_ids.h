@@ -4,8 +4,8 @@
  * finds them whatever their wording becomes. An id is never reused for
  * anything else; dibaod(8) lists them.
  */
-#ifndef DAEMON_LOG_IDS_H
-#define DAEMON_LOG_IDS_H
+#ifndef HOST_LOG_IDS_H
+#define HOST_LOG_IDS_H
 
 #define LOG_ID_STARTED	"511467468cba44a596ad6cb7f0f3c1c5" /* serving */
 #define LOG_ID_STOPPED	"54fa123e3dfa4932a584a1049ec230d5" /* drained, or gave up at the bound */

@@ -3,8 +3,8 @@
  * Where a Redis is: "unix:/path", "ip:port" or "[ip6]:port". No host names:
  * hiredis looks one up in the connect and would block the loop for it.
  */
-#ifndef DAEMON_REDIS_ADDRESS_H
-#define DAEMON_REDIS_ADDRESS_H
+#ifndef HOST_REDIS_ADDRESS_H
+#define HOST_REDIS_ADDRESS_H
 
 #include <arpa/inet.h>
 

@@ -16,8 +16,8 @@
  * The program must ignore SIGPIPE: hiredis write()s to a socket that Redis may
  * have closed.
  */
-#ifndef DAEMON_REDIS_LINK_H
-#define DAEMON_REDIS_LINK_H
+#ifndef HOST_REDIS_LINK_H
+#define HOST_REDIS_LINK_H
 
 #include <dibao/event.h>
 #include <hiredis/hiredis.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What redis_link.c holds, for redis_handshake.c, which brings a connection up. */
-#ifndef DAEMON_REDIS_LINK_PARTS_H
-#define DAEMON_REDIS_LINK_PARTS_H
+#ifndef HOST_REDIS_LINK_PARTS_H
+#define HOST_REDIS_LINK_PARTS_H
 
 #include "redis_link.h"
 

@@ -12,8 +12,8 @@
  * dropped and reported by redis_arena_overflowed(): ask for fewer entries. A
  * reply of COUNT 1 on four channels never overflows.
  */
-#ifndef DAEMON_REDIS_ARENA_H
-#define DAEMON_REDIS_ARENA_H
+#ifndef HOST_REDIS_ARENA_H
+#define HOST_REDIS_ARENA_H
 
 #include <dibao/event.h>
 #include <hiredis/hiredis.h>

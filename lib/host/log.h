@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's log: to the journal with fields when stderr is the journal,
+ * A program's log: to the journal with fields when stderr is the journal,
  * else one line on stderr, "<level> text  KEY=value ...". A message is logged once, where
  * the decision falls. Names, numbers and texts of people never enter it: ids only.
  *
  * Bounded: log_limited() lets through 10 lines a minute per key and then says
  * how many it held back.
  */
-#ifndef DAEMON_LOG_H
-#define DAEMON_LOG_H
+#ifndef HOST_LOG_H
+#define HOST_LOG_H
 
 #include <stdbool.h>
 #include <syslog.h>

@@ -4,7 +4,7 @@
  * tail formats and parses one per entry, and strtoull would take signs, blanks
  * and a wrapped number for good.
  */
-#include "entry.h"
+#include "entry_id.h"
 
 #include <errno.h>
 

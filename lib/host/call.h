@@ -4,10 +4,10 @@
  * arguments. Bounded: CALL_ARGS_MAX arguments, CALL_TEXT_BYTES of formatted text in all; more is
  * -E2BIG when sent.
  */
-#ifndef DAEMON_CALL_H
-#define DAEMON_CALL_H
+#ifndef HOST_CALL_H
+#define HOST_CALL_H
 
-#include "entry.h"
+#include "entry_id.h"
 #include "redis_link.h"
 
 #include <stdio.h>
