@@ -250,13 +250,14 @@ static int deliver(struct dibao_subscriber *s, unsigned max, unsigned *n)
 			.len = it.len,
 			.withdrawn = it.flags & WIRE_ITEM_IS_WITHDRAWN,
 			.replay = d->header.flags & WIRE_DATA_REPLAY,
+			.may_repeat = d->may_repeat,
 			.sent_ms = (int64_t)d->header.clock_ms,
 			.ack = inflight_handle(&s->inflight, d->header.channel, d->header.number,
 					       d->item),
 		};
 		d->frame->n_delivered = ++d->item;
-		if (d->may_repeat && inflight_is_repeat(&s->inflight, d->header.channel, d->frame,
-							d->item - 1, &it)) {
+		if (s->inflight.n_old && inflight_is_repeat(&s->inflight, d->header.channel,
+							    d->frame, d->item - 1, &it)) {
 			s->status.n_repeats++;
 			if (!d->left)
 				subscriber_end_frame(s);
@@ -289,6 +290,7 @@ int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h
 			   zmq_msg_t *payload)
 {
 	struct in_frame *frame;
+	bool settled;
 	int r;
 
 	s->status.heartbeat_ms = (int64_t)h->clock_ms;
@@ -302,14 +304,16 @@ int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h
 		s->live_ms[h->channel] = (int64_t)h->clock_ms;
 	if (!h->count)
 		return 0;
-	if (!(h->flags & (WIRE_DATA_MAY_REPEAT | WIRE_DATA_REPLAY)) &&
-	    (int64_t)h->clock_ms >= s->welcome_ms + SETTLE_MS)
+	settled = !(h->flags & (WIRE_DATA_MAY_REPEAT | WIRE_DATA_REPLAY)) &&
+		  (int64_t)h->clock_ms >= s->welcome_ms + SETTLE_MS;
+	if (settled)
 		inflight_forget_old(&s->inflight, h->channel);
 	s->now = (struct delivering){
 		.header = *h,
 		.frame = frame,
 		.left = h->count,
-		.may_repeat = s->inflight.n_old > 0,
+		.may_repeat =
+			h->flags & WIRE_DATA_MAY_REPEAT || (s->status.n_reconnects && !settled),
 	};
 	zmq_msg_init(&s->now.held);
 	zmq_msg_copy(&s->now.held, &frame->payload);

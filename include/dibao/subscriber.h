@@ -3,9 +3,12 @@
  * Subscriber: receives events from dibaod, acknowledges them, reports what
  * became of them.
  *
- * Delivery is at least once; the library drops what it saw before (by number;
- * by uid in frames flagged as possible repeats), so an application sees each
- * event once per process, and again after a crash for what it had not acked.
+ * Delivery is at least once. The library drops what comes again because the
+ * connection broke before it was acknowledged. What remains is marked
+ * `may_repeat`: what an earlier process had not acknowledged, and what Redis
+ * lost and was published again. An application makes an effect once by uid. It
+ * may look for the uid of marked ones only, if it can bear repeats after Redis
+ * came back with less while no daemon ran: those no daemon can know.
  * Within a channel the order is the publisher's. Acknowledge an event when it
  * is durably taken over (written to your own store), in any order.
  *
@@ -69,6 +72,7 @@ struct dibao_delivery {
 	size_t len;
 	bool withdrawn;	 /* has been retracted or corrected since it was published */
 	bool replay;	 /* caught up from history, not live */
+	bool may_repeat; /* may have been delivered before, to this process or an earlier one */
 	int64_t sent_ms; /* queue's clock when the frame was made, Unix ms */
 	uint64_t ack;	 /* hand to dibao_subscriber_ack() */
 };

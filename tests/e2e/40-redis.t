@@ -18,7 +18,7 @@ class Rollback:
         self.b.start_redis()
 
 
-def rolled_back(b, publisher_first, ahead_ms=0):
+def rolled_back(b, publisher_first=0, ahead_ms=0):
     b.expected = "Redis came back"
     b.start()
     b.durable("gateway"), b.durable("away")
@@ -40,8 +40,8 @@ def rolled_back(b, publisher_first, ahead_ms=0):
     b.d.pause()
     rollback.back()
     if publisher_first:
-        # Half of what is missing comes from its publisher again, then something new.
-        b.publish_many(200, "second", types=("penalty", "award"), more=("-x", "5"))
+        # So many of those that are missing come from their publisher again, then something new.
+        b.publish_many(publisher_first, "second", types=("penalty", "award"), more=("-x", "5"))
         b.publish_many(300, "third", types=("penalty", "award"))
     b.d.go_on()
     until(lambda: int(b.r.get(b.key("epoch"))) == 2, "the epoch is the next one", 20)
@@ -65,17 +65,22 @@ def rolled_back(b, publisher_first, ahead_ms=0):
 
 @test(fsync="always")
 def redis_rolled_back_to_an_earlier_file_is_healed(b):
-    rolled_back(b, False)
+    rolled_back(b)
 
 
 @test(fsync="always")
 def redis_rolled_back_and_a_publisher_back_before_the_daemon_is_healed(b):
-    rolled_back(b, True)
+    rolled_back(b, 200)
+
+
+@test(fsync="always")
+def redis_rolled_back_and_all_put_back_by_its_publisher_repeats_no_effect(b):
+    rolled_back(b, 400)
 
 
 @test(fsync="always")
 def redis_rolled_back_and_new_ids_below_those_that_were_read_are_healed(b):
-    rolled_back(b, True, 4000)
+    rolled_back(b, 200, 4000)
 
 
 @test(fsync="always")

@@ -250,6 +250,8 @@ class Recorder:
         got = self.uids()
         twice = [u for u, n in collections.Counter(got).items() if n > 1]
         assert not twice, f"{self.name} has twice {some(twice)}"
+        unmarked = re.findall("^twice (.*)", self.log(), re.M)
+        assert not unmarked, f"{self.name} got again, not marked as a possible repeat: {some(unmarked)}"
         assert set(got) == set(want), (f"{self.name} lacks {some(set(want) - set(got))}, "
                                        f"has besides {some(set(got) - set(want))}")
 

@@ -13,8 +13,8 @@
  * makes an effect once by uid), only told of.
  *
  * stdout gets a line for all else: "active ENDPOINT EPOCH:COUNTER", "standby", "connecting REASON",
- * "refused REASON TEXT", "lost CHANNEL FROM TO REASON", "again UID", "confirmed ID ERR". TERM ends
- * it.
+ * "refused REASON TEXT", "lost CHANNEL FROM TO REASON", "again UID", "confirmed ID ERR"; and "twice
+ * UID" for an event that stands in the file and came without the mark that it may. TERM ends it.
  *
  * --die-before-ack N kills it without a further word when N events are in the file and the last of
  * them are not acknowledged; --no-ack takes nothing over; --hang-after N stops calling the library
@@ -46,7 +46,7 @@ struct recorder {
 	uint64_t acks[ACKS_MAX];
 	unsigned n_acks;
 	unsigned long n_events, die_at, hang_at;
-	bool no_ack, receipts, refused;
+	bool durable, no_ack, receipts, refused;
 };
 
 static int compare(const void *a, const void *b)
@@ -142,7 +142,9 @@ static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *
 
 	key_of(key, d);
 	if (d->kind != DIBAO_ITEM_WITHDRAWN && !remember(r, key)) {
-		printf("again %s\n", key);
+		/* Without a name a new process asks for the old ones itself. */
+		printf("%s %s\n", d->may_repeat || (d->replay && !r->durable) ? "again" : "twice",
+		       key);
 	} else {
 		r->n_out += (size_t)snprintf(r->out + r->n_out, LINE_MAX_, "%s %s%s\n",
 					     dibao_channel_name(d->channel), key,
@@ -316,6 +318,7 @@ int main(int argc, char **argv)
 		else if (c != 's' || start_of(&o, optarg) < 0)
 			return 1;
 	}
+	r.durable = o.durable;
 	o.types = n_types ? types : NULL;
 	o.orgs = n_orgs ? orgs : NULL;
 	sigemptyset(&set);

@@ -14,7 +14,9 @@
 
 /* Waiting takes twice that at most: less than the 10 s after which the subscriber looks round
  * anyway, which would hide a timer that was not set. */
-enum { DEADLINE_MS = 4000 };
+enum { DEADLINE_MS = 20000 };
+
+#define NOW_MS 1700000000000
 
 struct fixture {
 	void *zmq, *router;
@@ -22,6 +24,7 @@ struct fixture {
 	struct dibao_subscriber *subscriber;
 	uint8_t id[5]; /* of the subscriber's connection */
 	uint64_t acks[8];
+	bool may_repeat; /* of the last delivery */
 	unsigned n;
 };
 
@@ -32,6 +35,7 @@ static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *
 	(void)s;
 	assert_in_range(f->n, 0, 7);
 	f->acks[f->n++] = d->ack;
+	f->may_repeat = d->may_repeat;
 	return 0;
 }
 
@@ -96,34 +100,44 @@ static void say(struct fixture *f, const void *p, size_t len, const void *payloa
 		assert_int_equal(zmq_send(f->router, payload, more, 0), more);
 }
 
-static void connect_subscriber(struct fixture *f)
+static void welcome(struct fixture *f)
 {
 	struct wire_welcome w = {.proto = 1,
 				 .lease_ms = 600000,
 				 .beat_ms = 600000,
 				 .window_bytes = WIRE_WINDOW_MIN,
 				 .channels = 15,
-				 .clock_ms = 1700000000000};
+				 .clock_ms = NOW_MS};
+	uint8_t buf[1024];
+
+	expect(f, WIRE_HELLO, true, buf, sizeof buf);
+	say(f, buf, (size_t)wire_welcome_pack(buf, sizeof buf, &w), NULL, 0);
+}
+
+static void connect_subscriber(struct fixture *f)
+{
 	struct dibao_subscriber_options opt = {
 		.bureau = "3205", .userdata = f, .on_delivery = on_delivery};
 	const char *endpoints[2] = {NULL, NULL};
 	char endpoint[64];
 	size_t len = sizeof endpoint;
-	uint8_t buf[1024];
 
 	assert_int_equal(zmq_getsockopt(f->router, ZMQ_LAST_ENDPOINT, endpoint, &len), 0);
 	endpoints[0] = endpoint;
 	opt.endpoints = endpoints;
 	assert_int_equal(dibao_subscriber_new(&f->subscriber, f->context, &opt, NULL), 0);
-	expect(f, WIRE_HELLO, true, buf, sizeof buf);
-	say(f, buf, (size_t)wire_welcome_pack(buf, sizeof buf, &w), NULL, 0);
+	welcome(f);
 }
 
 /* A frame of one item of `bytes`; waits until it was delivered. */
-static void deliver(struct fixture *f, uint64_t number, uint16_t bytes)
+static void deliver_flagged(struct fixture *f, uint64_t number, uint16_t bytes, uint8_t flags)
 {
 	static uint8_t payload[WIRE_ITEM_HEADER_BYTES + UINT16_MAX];
-	struct wire_data d = {.count = 1, .number = number, .token = 1000 + number};
+	struct wire_data d = {.flags = flags,
+			      .count = 1,
+			      .number = number,
+			      .token = 1000 + number,
+			      .clock_ms = NOW_MS};
 	uint8_t header[WIRE_HEADER_BYTES];
 	unsigned before = f->n;
 
@@ -133,6 +147,11 @@ static void deliver(struct fixture *f, uint64_t number, uint16_t bytes)
 	for (int i = 0; f->n == before && i < DEADLINE_MS / 20; i++)
 		dispatch(f);
 	assert_int_equal(f->n, before + 1);
+}
+
+static void deliver(struct fixture *f, uint64_t number, uint16_t bytes)
+{
+	deliver_flagged(f, number, bytes, 0);
 }
 
 /* More than once: the first time a timer of the connection's beginning may help out. */
@@ -174,6 +193,28 @@ static void half_a_window_is_acked_at_once(void **state)
 	n = expect(f, WIRE_ACK, false, buf, sizeof buf);
 	assert_int_equal(wire_ack_unpack(&a, buf, (size_t)n), 0);
 	assert_int_equal(a.at[0].number, 2);
+}
+
+static void what_may_have_come_before_is_marked(void **state)
+{
+	struct wire_goodbye g = {.reason = DIBAO_REASON_NO_SESSION};
+	struct fixture *f = *state;
+	uint8_t buf[64];
+
+	connect_subscriber(f);
+	deliver_flagged(f, 1, 100, 0);
+	assert_false(f->may_repeat);
+	deliver_flagged(f, 2, 101, WIRE_DATA_REPLAY);
+	assert_false(f->may_repeat);
+	deliver_flagged(f, 3, 102, WIRE_DATA_MAY_REPEAT);
+	assert_true(f->may_repeat);
+	/* After a reconnect it may have come by the connection before, at first even live. */
+	say(f, buf, (size_t)wire_goodbye_pack(buf, sizeof buf, WIRE_GOODBYE, &g), NULL, 0);
+	welcome(f);
+	deliver_flagged(f, 1, 103, WIRE_DATA_REPLAY);
+	assert_true(f->may_repeat);
+	deliver_flagged(f, 2, 104, 0);
+	assert_true(f->may_repeat);
 }
 
 static void options_that_no_daemon_would_take_are_refused_with_a_reason(void **state)
@@ -221,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_floor_goes_out_by_itself),
 		TEST(half_a_window_is_acked_at_once),
+		TEST(what_may_have_come_before_is_marked),
 		TEST(options_that_no_daemon_would_take_are_refused_with_a_reason),
 	};
 
