@@ -98,7 +98,7 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 {
 	struct server *s = userdata;
 	struct entry_id tail[DIBAO_CHANNEL_COUNT];
-	char text[200];
+	char text[256];
 
 	s->busy = false;
 	if (r->err < 0) {
@@ -113,8 +113,8 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 	if (r->n_republished || r->n_reappended || r->epoch != s->epoch) {
 		snprintf(text, sizeof text,
 			 "Redis came back with less: %" PRIu64 " events published again, %" PRIu64
-			 " moved up, %u ranges lost",
-			 r->n_republished, r->n_reappended, r->n_lost_ranges);
+			 " moved up, %" PRIu64 " in conflict and in the quarantine, %u ranges lost",
+			 r->n_republished, r->n_reappended, r->n_conflicts, r->n_lost_ranges);
 		log_event(r->n_lost_ranges ? LOG_ALERT : LOG_ERR, LOG_ID_ROLLBACK, text);
 		s->epoch = r->epoch;
 		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)

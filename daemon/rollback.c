@@ -61,6 +61,7 @@ static void on_healed(struct redis_link *l, const redisReply *reply, void *userd
 	else {
 		/* 0: its publisher or another daemon was first. It comes once more all the same. */
 		r->result.n_republished += reply->element[0]->integer == 1;
+		r->result.n_conflicts += reply->element[0]->integer == 2;
 		note_healed(r, reply->element[1]);
 	}
 	answered(r);

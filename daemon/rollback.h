@@ -23,7 +23,8 @@
 struct rollback_result {
 	int err; /* 0, or the run broke off: run it again */
 	uint64_t n_republished, n_reappended;
-	uint64_t epoch; /* as it now is */
+	uint64_t n_conflicts; /* its uid had come again with other bytes: in the quarantine */
+	uint64_t epoch;	      /* as it now is */
 	unsigned n_lost_ranges;
 	/* The highest id that a healed event got, by us or another: frames up to it may hold
 	 * repeats. */

@@ -756,7 +756,17 @@ local function heal(keys, args)
 		return fail('DIBAO_INVALID', why)
 	end
 	local r = record(base, e.uid)
-	if r and r.s == 'stored' and r.i ~= '' and entry(base, r.c, r.i) then
+	local hash = redis.sha1hex(bytes)
+	local is_there = r and r.s == 'stored' and r.i ~= '' and entry(base, r.c, r.i)
+	if r and r.h ~= hash and (is_there or r.s == 'scheduled') then
+		if r.q ~= hash then -- once, however many daemons heal
+			redis.call('XADD', base .. 'quarantine', '*', 'channel', channel, 'id', '0-0', 'reason',
+				'was sent, then lost by Redis, and its uid came again with other bytes', 'e', bytes)
+			redis.call('HSET', base .. 'uid:' .. e.uid, 'q', hash)
+		end
+		return { 2, r.i }
+	end
+	if is_there then
 		return { 0, r.i }
 	end
 	if r and r.s == 'stored' and r.i == '' then
@@ -767,7 +777,7 @@ local function heal(keys, args)
 		o = nil -- its original is gone from Redis too; the event itself must not be
 	end
 	redis.call('ZREM', base .. 'scheduled', e.uid)
-	local _, id = store(base, e, bytes, redis.sha1hex(bytes), o)
+	local _, id = store(base, e, bytes, hash, o)
 	if r and r.w then
 		redis.call('HSET', base .. 'uid:' .. e.uid, 'w', r.w, 'y', r.y or '')
 	end

@@ -359,6 +359,34 @@ static void what_redis_lost_is_published_again_once(void **state)
 	assert_error(call("heal", "receipts", "junk"), "DIBAO_INVALID");
 }
 
+static void what_was_sent_and_whose_uid_is_taken_since_goes_to_the_quarantine_once(void **state)
+{
+	struct bytes sent = event_of((struct sample){.uid = "a", .issuer = "甲"});
+	char id[64];
+
+	(void)state;
+	publish((struct sample){.uid = "a", .issuer = "乙"}, "new");
+	heal("public", sent, 2, id);
+	assert_string_equal(id, got_id);
+	heal("public", sent, 2, id);
+	assert_int_equal(entries_in_channels(), 1);
+	assert_int_equal(length_of("quarantine"), 1);
+	assert_int_equal(strlen(newest("quarantine", "e")),
+			 strnlen((const char *)sent.p, sent.len));
+	assert_string_equal(record("a", "s"), "stored");
+	/* It waits for its time, with other bytes: so does it still. */
+	publish((struct sample){.uid = "b", .issuer = "乙", .not_before = redis_ms() + 86400000},
+		"scheduled");
+	heal("public", event_of((struct sample){.uid = "b", .issuer = "甲"}), 2, id);
+	assert_string_equal(id, "");
+	assert_number(command("ZCARD", BASE "scheduled"), 1);
+	assert_int_equal(entries_in_channels(), 1);
+	assert_int_equal(length_of("quarantine"), 2);
+	/* The same bytes are the event itself. */
+	heal("public", event_of((struct sample){.uid = "a", .issuer = "乙"}), 0, id);
+	assert_int_equal(length_of("quarantine"), 2);
+}
+
 static void an_event_that_redis_thinks_is_still_to_come_is_healed_once(void **state)
 {
 	int64_t due = redis_ms() + 200;
@@ -536,6 +564,7 @@ int main(void)
 		T(trimming_survives_hostile_entries),
 		T(the_epoch_goes_up_once_whoever_asks_and_never_back),
 		T(what_redis_lost_is_published_again_once),
+		T(what_was_sent_and_whose_uid_is_taken_since_goes_to_the_quarantine_once),
 		T(an_event_that_redis_thinks_is_still_to_come_is_healed_once),
 		T(a_lost_withdrawal_is_healed_with_its_cause),
 		T(an_entry_appended_again_keeps_its_fields_and_its_record_follows),

@@ -203,6 +203,25 @@ static void what_another_put_back_first_is_noted_too(void **state)
 	assert_int_equal(result.epoch, 2);
 }
 
+/* Two events under one uid: who had the first must not be left to believe that it stands. */
+static void a_uid_that_another_event_took_since_is_counted_as_a_conflict(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id lost;
+
+	publish(f, "award", "1", "");
+	lost = last_id(f, "public");
+	hold_all(f);
+	forget(f, "public", "1", lost);
+	publish(f, "award", "1", ",\"ref\":\"another\"");
+	run(f);
+	assert_int_equal(result.err, 0);
+	assert_int_equal(result.n_conflicts, 1);
+	assert_int_equal(result.n_republished, 0);
+	assert_int_equal(ask(f, "XLEN", "public"), 1);
+	assert_int_equal(ask(f, "XLEN", "quarantine"), 1);
+}
+
 static void what_came_in_below_our_place_is_moved_up_and_noted(void **state)
 {
 	struct fixture *f = *state;
@@ -393,6 +412,7 @@ int main(void)
 		RUN(a_redis_that_lost_nothing_is_left_as_it_is),
 		RUN(what_redis_lost_is_published_again_and_noted),
 		RUN(what_another_put_back_first_is_noted_too),
+		RUN(a_uid_that_another_event_took_since_is_counted_as_a_conflict),
 		RUN(what_came_in_below_our_place_is_moved_up_and_noted),
 		RUN(an_id_that_was_given_out_twice_costs_neither_event),
 		RUN(nothing_new_can_land_below_our_place),
