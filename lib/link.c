@@ -2,18 +2,17 @@
 /*
  * One connection of a subscriber, from connect to its end, and the way to the next one.
  *
- * A DEALER is connected to exactly one endpoint and thrown away when that ends: at a disconnect
- * (the socket's monitor tells), after silence, at GOODBYE, at a protocol error. The next one goes
- * to the next endpoint in turn, after a pause of 50 ms that doubles to 5 s, with jitter; a WELCOME
- * resets it, or 10 s of calm when the last one ended by a protocol error, for that may come again
- * and again.
+ * A DEALER is connected to exactly one endpoint and thrown away when that ends: at a disconnect or
+ * a connection not made (link_socket.c tells), after silence, at GOODBYE, at a protocol error. The
+ * next one goes to the next endpoint in turn, after a pause of 50 ms that doubles to 5 s, with
+ * jitter; a WELCOME resets it, or 10 s of calm when the last one ended by a protocol error, for
+ * that may come again and again.
  */
 #include "subscriber_parts.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <time.h>
 
 enum {
@@ -29,8 +28,6 @@ enum {
 		2000, /* the queue's clock as told lags what was read, and may be set back */
 	CALM_USEC = 10000000, /* a connection that broke the protocol must last so long */
 	CONTROL_MAX = 4096,
-	GOODBYE_LINGER_MS = 200,
-	SEND_HWM = 4096,
 };
 
 uint64_t link_now(void)
@@ -63,92 +60,6 @@ bool link_send_ack(struct dibao_subscriber *s, uint64_t now)
 	return false;
 }
 
-/* ---- the socket ---- */
-
-static int set_int(void *socket, int option, int value)
-{
-	return zmq_setsockopt(socket, option, &value, sizeof value);
-}
-
-static int watch(struct dibao_subscriber *s, void *socket, int *ret_fd)
-{
-	struct epoll_event e = {.events = EPOLLIN};
-	size_t n = sizeof *ret_fd;
-
-	if (zmq_getsockopt(socket, ZMQ_FD, ret_fd, &n) < 0)
-		return -zmq_errno();
-	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, *ret_fd, &e) < 0 ? -errno : 0;
-}
-
-static int set_options(struct dibao_subscriber *s)
-{
-	static const struct {
-		int option, value;
-	} options[] = {
-		{ZMQ_IMMEDIATE, 1},
-		{ZMQ_RCVHWM, 0},
-		{ZMQ_SNDHWM, SEND_HWM},
-		{ZMQ_LINGER, 0},
-		{ZMQ_HANDSHAKE_IVL, 5000},
-		{ZMQ_HEARTBEAT_IVL, 5000},
-		{ZMQ_HEARTBEAT_TIMEOUT, 15000},
-		{ZMQ_RECONNECT_IVL_MAX, 5000},
-		{ZMQ_TCP_KEEPALIVE, 1},
-	};
-	const int64_t longest = WIRE_PAYLOAD_MAX;
-
-	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-		if (set_int(s->socket, options[i].option, options[i].value) < 0)
-			return -zmq_errno();
-	if (zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &longest, sizeof longest) < 0)
-		return -zmq_errno();
-	if (s->server_key && (zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, s->server_key,
-					     strlen(s->server_key)) < 0 ||
-			      zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, s->public_key,
-					     strlen(s->public_key)) < 0 ||
-			      zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, s->secret_key,
-					     strlen(s->secret_key)) < 0))
-		return -zmq_errno();
-	return 0;
-}
-
-static int open_socket(struct dibao_subscriber *s)
-{
-	void *zmq = context_zmq(s->context);
-	char name[64];
-	int r;
-
-	s->socket_fd = s->monitor_fd = -1;
-	s->socket = zmq_socket(zmq, ZMQ_DEALER);
-	if (!s->socket)
-		return -zmq_errno();
-	r = set_options(s);
-	if (r < 0)
-		return r;
-	snprintf(name, sizeof name, "inproc://dibao-%p-%u", (void *)s, ++s->generation);
-	if (zmq_socket_monitor(s->socket, name,
-			       ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) < 0)
-		return -zmq_errno();
-	s->monitor = zmq_socket(zmq, ZMQ_PAIR);
-	if (!s->monitor || zmq_connect(s->monitor, name) < 0)
-		return -zmq_errno();
-	if (zmq_connect(s->socket, s->endpoints[s->endpoint]) < 0)
-		return -zmq_errno();
-	r = watch(s, s->monitor, &s->monitor_fd);
-	return r < 0 ? r : watch(s, s->socket, &s->socket_fd);
-}
-
-static void close_socket(void **socket, int *fd, int epoll_fd)
-{
-	if (!*socket)
-		return;
-	if (*fd >= 0)
-		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, *fd, NULL);
-	zmq_close(*socket);
-	*socket = NULL;
-	*fd = -1;
-}
-
 void link_close(struct dibao_subscriber *s, bool say_goodbye)
 {
 	static const char why[] = "";
@@ -164,11 +75,8 @@ void link_close(struct dibao_subscriber *s, bool say_goodbye)
 		n = wire_goodbye_pack(buf, sizeof buf, WIRE_BYE, &g);
 		if (n > 0)
 			link_send(s, buf, (size_t)n, now);
-		set_int(s->socket, ZMQ_LINGER, GOODBYE_LINGER_MS);
 	}
-	zmq_socket_monitor(s->socket, NULL, 0);
-	close_socket(&s->monitor, &s->monitor_fd, s->epoll_fd);
-	close_socket(&s->socket, &s->socket_fd, s->epoll_fd);
+	link_socket_close(s, say_goodbye);
 	subscriber_end_frame(s);
 }
 
@@ -184,11 +92,11 @@ static void over(struct dibao_subscriber *s, enum dibao_state state, enum dibao_
 		receipts_reset(s);
 		s->status.n_reconnects++;
 	}
-	s->endpoint = (s->endpoint + 1) % s->n_endpoints;
 	s->broke_protocol |= why == DIBAO_REASON_PROTOCOL;
 	s->connect_at = state == DIBAO_STATE_REFUSED ? UINT64_MAX : link_now() + wait;
 	s->ack_due = 0;
 	subscriber_set_state(s, state, why, text, len);
+	s->endpoint = (s->endpoint + 1) % s->n_endpoints;
 }
 
 static uint64_t next_backoff(struct dibao_subscriber *s)
@@ -207,13 +115,16 @@ void link_fail(struct dibao_subscriber *s, enum dibao_reason why, const char *te
 
 static void connect_next(struct dibao_subscriber *s, uint64_t now)
 {
-	int r = open_socket(s);
+	int r = link_socket_open(s);
+	char text[96];
 
 	s->hello_at = now;
 	s->give_up_at = now + ANSWER_USEC;
 	s->heard_at = now;
-	if (r < 0)
-		link_fail(s, DIBAO_REASON_NONE, "cannot open a connection");
+	if (r < 0) {
+		snprintf(text, sizeof text, "cannot be opened: %s", zmq_strerror(-r));
+		link_fail(s, DIBAO_REASON_NO_ANSWER, text);
+	}
 }
 
 /* ---- HELLO ---- */
@@ -320,7 +231,9 @@ void link_timers(struct dibao_subscriber *s, uint64_t now)
 	}
 	if (s->status.state == DIBAO_STATE_CONNECTING) {
 		if (now >= s->give_up_at && !readable(s->socket))
-			link_fail(s, DIBAO_REASON_NONE, "no answer");
+			link_fail(s, DIBAO_REASON_NO_ANSWER,
+				  s->shook_hands ? "connected, but HELLO is not answered"
+						 : "it cannot be reached, or is silent");
 		else if (now >= s->hello_at)
 			send_hello(s, now);
 		return;
@@ -331,7 +244,7 @@ void link_timers(struct dibao_subscriber *s, uint64_t now)
 	}
 	/* It was perhaps we who did not listen. */
 	if (now >= s->heard_at + silence(s) && !readable(s->socket)) {
-		link_fail(s, DIBAO_REASON_NONE, "nothing was heard for too long");
+		link_fail(s, DIBAO_REASON_LOST, "nothing was heard for too long");
 		return;
 	}
 	receipts_send(s, now);
@@ -482,37 +395,15 @@ static int on_data(struct dibao_subscriber *s, zmq_msg_t *m, const struct wire_d
 	return subscriber_begin_frame(s, h, m);
 }
 
-/* What the monitor tells: ZMQ_EVENT_..., the last one that matters; 0: nothing. */
-static uint16_t check_monitor(struct dibao_subscriber *s)
+/* None of this is final, as a refusal by GOODBYE is: nobody vouches for it, anyone on the wire may
+ * have done it; and the policy may know the key a minute later. */
+static void on_ended(struct dibao_subscriber *s)
 {
-	uint16_t event, found = 0;
-	zmq_msg_t m;
+	const char *text = "";
+	enum dibao_reason why = link_socket_ended(s, &text);
 
-	zmq_msg_init(&m);
-	while (zmq_msg_recv(&m, s->monitor, ZMQ_DONTWAIT) >= 0) {
-		if (zmq_msg_more(&m) && zmq_msg_size(&m) == 6) {
-			memcpy(&event, zmq_msg_data(&m), sizeof event);
-			/* A refusal is followed by a disconnect, and says more. */
-			if (found != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-				found = event;
-		}
-	}
-	zmq_msg_close(&m);
-	return found;
-}
-
-/* Not final, as a refusal by GOODBYE is: nobody vouches for this one, anyone on the wire may have
- * sent it; and the policy may know the key a minute later. */
-static void on_broken(struct dibao_subscriber *s)
-{
-	switch (check_monitor(s)) {
-	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		link_fail(s, DIBAO_REASON_REFUSED, "the daemon does not know this key");
-		break;
-	case ZMQ_EVENT_DISCONNECTED:
-		link_fail(s, DIBAO_REASON_NONE, "connection lost");
-		break;
-	}
+	if (why != DIBAO_REASON_NONE)
+		link_fail(s, why, text);
 }
 
 int link_receive(struct dibao_subscriber *s, uint64_t now)
@@ -532,7 +423,7 @@ int link_receive(struct dibao_subscriber *s, uint64_t now)
 		if (r != EAGAIN)
 			return -r;
 		/* What arrived before the break has been read; now the break itself. */
-		on_broken(s);
+		on_ended(s);
 		return 0;
 	}
 	s->heard_at = now;

@@ -16,7 +16,10 @@ const char *dibao_reason_name(enum dibao_reason r)
 	static const char *const names[] = {
 		"none",	      "refused",	"revoked",	     "superseded", "draining",
 		"no session", "protocol error", "no common version", "busy",	   "closing"};
+	static const char *const own[] = {"no answer", "handshake failed", "connection lost"};
 
+	if (r >= DIBAO_REASON_NO_ANSWER && r <= DIBAO_REASON_LOST)
+		return own[r - DIBAO_REASON_NO_ANSWER];
 	return (unsigned)r < sizeof names / sizeof names[0] ? names[r] : "unknown reason";
 }
 

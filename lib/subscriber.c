@@ -25,7 +25,7 @@
 enum {
 	DISPATCH_DEFAULT = 1000,
 	ACK_USEC = 20000,
-	ENDPOINT_MAX = 256,
+	ENDPOINT_BYTES_MAX = 256,
 	WATCHDOG_USEC = 10000000,
 	/* After a reconnect, how long live frames may still bring what we had: the daemon that we
 	 * found may be behind the one we left. */
@@ -119,7 +119,8 @@ static int copy_options(struct dibao_subscriber *s, const struct dibao_subscribe
 	r = copy_keys(s, o, err);
 	if (r < 0)
 		return r;
-	r = copy_list(&s->endpoints, &s->n_endpoints, o->endpoints, 16, ENDPOINT_MAX);
+	r = copy_list(&s->endpoints, &s->n_endpoints, o->endpoints, ENDPOINTS_MAX,
+		      ENDPOINT_BYTES_MAX);
 	if (r < 0)
 		return fail(err, r, "endpoints: expected at most 16 of at most 256 bytes");
 	r = copy_list(&s->types, &s->n_types, o->types, WIRE_TYPES_MAX, 32);
@@ -217,8 +218,15 @@ struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s)
 void subscriber_set_state(struct dibao_subscriber *s, enum dibao_state state,
 			  enum dibao_reason reason, const char *text, size_t len)
 {
-	if (s->status.state == state && s->status.reason == reason)
+	bool connecting = state == DIBAO_STATE_CONNECTING;
+
+	if (s->status.state == state &&
+	    (connecting ? s->told[s->endpoint] == reason : s->status.reason == reason))
 		return;
+	if (connecting)
+		s->told[s->endpoint] = (uint16_t)reason;
+	else
+		memset(s->told, 0, sizeof s->told);
 	s->status.state = state;
 	s->status.reason = reason;
 	snprintf(s->status.text, sizeof s->status.text, "%.*s", (int)len, text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What subscriber.c, link.c and receipts.c share. */
+/* What subscriber.c, link.c, link_socket.c and receipts.c share. */
 #ifndef LIB_SUBSCRIBER_PARTS_H
 #define LIB_SUBSCRIBER_PARTS_H
 
@@ -9,7 +9,7 @@
 
 #include <zmq.h>
 
-enum { RECEIPTS_MAX = 1024 };
+enum { RECEIPTS_MAX = 1024, ENDPOINTS_MAX = 16, LINK_HANDSHAKE_MS = 5000 };
 
 struct receipt {
 	struct receipt *next;
@@ -42,6 +42,9 @@ struct dibao_subscriber {
 	uint8_t instance[WIRE_INSTANCE_BYTES];
 	struct dibao_context *context; /* borrowed */
 	struct dibao_status status;
+	/* Reason told last of each endpoint since there was a session: said once, not at each
+	 * attempt. */
+	uint16_t told[ENDPOINTS_MAX];
 	volatile bool stopped;
 	int callback_value;
 	unsigned n_dispatching;
@@ -52,10 +55,11 @@ struct dibao_subscriber {
 	/* link.c */
 	void *socket, *monitor; /* owned; NULL: between connections */
 	int socket_fd, monitor_fd;
-	unsigned endpoint, generation;
+	unsigned endpoint;
 	uint64_t connect_at, give_up_at, hello_at, heard_at, sent_at; /* µs */
 	uint64_t backoff_usec;
 	uint32_t lease_ms, beat_ms;
+	bool shook_hands;
 	bool was_active; /* once: then a reconnect goes on where it was */
 	bool broke_protocol;
 	uint64_t calm_at; /* µs: then a new failure is a new story */
@@ -95,6 +99,12 @@ bool link_send(struct dibao_subscriber *s, const void *bytes, size_t len, uint64
 /* Give the connection up and try the next endpoint after a while. */
 void link_fail(struct dibao_subscriber *s, enum dibao_reason why, const char *text);
 void link_close(struct dibao_subscriber *s, bool say_goodbye);
+
+/* link_socket.c. open: 0 or -errno, then close what there is of it. */
+int link_socket_open(struct dibao_subscriber *s);
+void link_socket_close(struct dibao_subscriber *s, bool let_go_out);
+/* Why the connection ended, or was not made; NONE: it has not. */
+enum dibao_reason link_socket_ended(struct dibao_subscriber *s, const char **ret_text);
 
 /* receipts.c */
 void receipts_send(struct dibao_subscriber *s,

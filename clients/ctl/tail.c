@@ -15,6 +15,7 @@ enum { LIST_MAX = 32 };
 struct tail {
 	const struct ctl *c;
 	long left; /* -1: no end */
+	bool complained;
 	bool failed;
 	int reason;
 };
@@ -172,8 +173,14 @@ static void on_status(struct dibao_subscriber *s, const struct dibao_status *st,
 			 st->text);
 	else if (st->state == DIBAO_STATE_STANDBY)
 		ctl_fail(0, "standing by: another instance of this name is active");
-	else if (st->state == DIBAO_STATE_CONNECTING && st->reason != DIBAO_REASON_NONE)
-		ctl_fail(0, "%s: %s, connecting again", dibao_reason_name(st->reason), st->text);
+	else if (st->state == DIBAO_STATE_CONNECTING && st->reason == DIBAO_REASON_NO_ANSWER)
+		ctl_fail(0, "no answer from %s: %s, connecting again", st->endpoint, st->text);
+	else if (st->state == DIBAO_STATE_CONNECTING)
+		ctl_fail(0, "%s: %s: %s, connecting again", st->endpoint,
+			 dibao_reason_name(st->reason), st->text);
+	else if (st->state == DIBAO_STATE_ACTIVE && t->complained)
+		ctl_fail(0, "connected to %s", st->endpoint);
+	t->complained = st->state != DIBAO_STATE_ACTIVE;
 }
 
 static void on_lost(struct dibao_subscriber *s, const struct dibao_lost *l, void *userdata)

@@ -85,26 +85,30 @@ enum dibao_state {
 	DIBAO_STATE_CLOSED,
 };
 
-/* Why the daemon said goodbye. */
+/* Why the daemon said goodbye, or what the library saw by itself (above 255). Only with the state
+ * REFUSED is a reason final; with CONNECTING the next endpoint is being tried. */
 enum dibao_reason {
 	DIBAO_REASON_NONE = 0,
-	DIBAO_REASON_REFUSED = 1,    /* asked for more than the policy allows */
-	DIBAO_REASON_REVOKED = 2,    /* the policy changed */
-	DIBAO_REASON_SUPERSEDED = 3, /* another instance took the durable name over */
-	DIBAO_REASON_DRAINING = 4,   /* daemon stops: go elsewhere, or come back */
-	DIBAO_REASON_NO_SESSION = 5, /* daemon does not know this connection */
-	DIBAO_REASON_PROTOCOL = 6,   /* protocol error */
-	DIBAO_REASON_VERSION = 7,    /* no common protocol version */
-	DIBAO_REASON_BUSY = 8,	     /* limits reached: try later */
-	DIBAO_REASON_CLOSING = 9,    /* client's own goodbye */
+	DIBAO_REASON_REFUSED = 1,     /* asked for more than the policy allows */
+	DIBAO_REASON_REVOKED = 2,     /* the policy changed */
+	DIBAO_REASON_SUPERSEDED = 3,  /* another instance took the durable name over */
+	DIBAO_REASON_DRAINING = 4,    /* daemon stops: go elsewhere, or come back */
+	DIBAO_REASON_NO_SESSION = 5,  /* daemon does not know this connection */
+	DIBAO_REASON_PROTOCOL = 6,    /* protocol error */
+	DIBAO_REASON_VERSION = 7,     /* no common protocol version */
+	DIBAO_REASON_BUSY = 8,	      /* limits reached: try later */
+	DIBAO_REASON_CLOSING = 9,     /* client's own goodbye */
+	DIBAO_REASON_NO_ANSWER = 256, /* nobody listens there, or is silent for 5 s */
+	DIBAO_REASON_HANDSHAKE = 257, /* another server key, or only one side has keys */
+	DIBAO_REASON_LOST = 258,      /* the connection broke, or nothing was heard for too long */
 };
 const char *dibao_reason_name(enum dibao_reason r);
 
 struct dibao_status {
 	enum dibao_state state;
 	enum dibao_reason reason;
-	char text[160];			     /* the daemon's words; "" if none */
-	const char *endpoint;		     /* the one in use; borrowed until the next call */
+	char text[160];	      /* the daemon's words or the library's; "" if none */
+	const char *endpoint; /* the one this is about; borrowed until the next call */
 	uint64_t token_epoch, token_counter; /* fencing token of this activity; 0 = none */
 	int64_t heartbeat_ms; /* queue's clock at the daemon's last frame, Unix ms; 0 = none yet */
 	uint64_t n_delivered, n_repeats, n_reconnects;
@@ -138,7 +142,8 @@ struct dibao_subscriber_options {
 	/* A delivery. Ack now or later; a non-zero return stops dispatching. */
 	int (*on_delivery)(struct dibao_subscriber *s, const struct dibao_delivery *d,
 			   void *userdata);
-	/* State changed (may be NULL). */
+	/* State changed (may be NULL), or an endpoint failed for another reason than before: each
+	 * is told once for each endpoint until there is a session again. */
 	void (*on_status)(struct dibao_subscriber *s, const struct dibao_status *st,
 			  void *userdata);
 	/* History that is gone (may be NULL). */
