@@ -20,6 +20,12 @@ void audit_act(struct server *s, const char *who, const char *act, bool ok)
 	char text[80];
 
 	snprintf(text, sizeof text, "%.64s via=dibaod", who);
+	/* Whoever may add to a stream may also empty it (MAXLEN), so a daemon that stands outside
+	 * has no right to this one. */
+	if (config_is_for_boards(s->config)) {
+		log_text(LOG_NOTICE, "%s by %s: %s", act, text, ok ? "ok" : "refused");
+		return;
+	}
 	call_command(&call, "XADD");
 	call_key(&call, s->base, "audit");
 	call_text(&call, "MAXLEN");

@@ -77,10 +77,38 @@ static void serve(struct server *s)
 	sd_notify(0, "READY=1\nSTATUS=serving");
 }
 
+/* A daemon for boards, on another Redis than before: it cannot heal. If that one has less than we
+ * read, all begins anew at its end, the sessions too; what others heal comes as new entries. */
+static void look_back(struct server *s, const struct entry_id ends[DIBAO_CHANNEL_COUNT])
+{
+	bool less = false;
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		less |= entry_id_cmp(ends[c], history_tail(s->history, c)) < 0;
+	fanout_forget_frames(s->fanout);
+	if (!less)
+		return;
+	log_event(LOG_ERR, LOG_ID_ROLLBACK,
+		  "Redis came back with less: all sessions begin anew; a daemon that serves all "
+		  "must put back what is missing");
+	sessions_goodbye_all(s->sessions, DIBAO_REASON_NO_SESSION, "the queue is being read anew");
+	history_reset(s->history, ends);
+}
+
 static void on_state_loaded(struct server *s, int err,
 			    const struct entry_id tail[DIBAO_CHANNEL_COUNT])
 {
 	s->busy = false;
+	if (err == -EACCES) {
+		log_text(LOG_ERR,
+			 "audience = public, but Redis lets the user %s at private events. Cure: "
+			 "dibaoctl setup --acl --apply dibaod-public, and redis_user = "
+			 "dibaod-public",
+			 s->config->redis_user);
+		s->exit_code = EX_CONFIG;
+		sd_event_exit(s->event, EX_CONFIG);
+		return;
+	}
 	if (err < 0) {
 		log_text(LOG_WARNING,
 			 "cannot read the queue's state: %s, trying again when Redis is back",
@@ -88,7 +116,10 @@ static void on_state_loaded(struct server *s, int err,
 		return;
 	}
 	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
-	history_reset(s->history, tail);
+	if (!s->loaded)
+		history_reset(s->history, tail);
+	else
+		look_back(s, tail);
 	s->loaded = true;
 	policy_register_durables(s);
 	advance(s);
@@ -194,15 +225,17 @@ static void advance(struct server *s)
 		.done = on_rollback_done,
 	};
 
+	bool changed = strcmp(s->run_id, redis_link_run_id(s->main)) != 0;
+
 	if (s->busy || s->reading || s->draining || !all_up(s))
 		return;
 	if (!s->checked) {
 		s->busy = redis_check(s->main, s->config->bureau, s->config->cap_bytes, on_checked,
 				      s) == 0;
-	} else if (!s->loaded) {
+	} else if (!s->loaded || (changed && config_is_for_boards(s->config))) {
 		s->busy = true;
 		loading_start(s, on_state_loaded);
-	} else if (s->rollback_again || strcmp(s->run_id, redis_link_run_id(s->main)) != 0) {
+	} else if (s->rollback_again || changed) {
 		s->rollback_again = false;
 		s->busy = true;
 		if (rollback_run(&rollback) < 0)

@@ -20,6 +20,7 @@ static const struct option_spec rows[] = {
 	{"dibao", "bureau", KIND_TEXT, AT(bureau), "3205", 1, QUEUE_BUREAU_MAX, false, NULL},
 	{"dibao", "endpoints", KIND_LIST, AT(endpoints), "ipc:///run/dibao/dibao.sock", 1, 256,
 	 false, "tcp://|ipc://"},
+	{"dibao", "audience", KIND_TEXT, AT(audience), "all", 1, 16, false, "all|public"},
 	{"dibao", "control", KIND_TEXT, AT(control), "/run/dibao/control", 0, 100, false, NULL},
 	{"dibao", "access", KIND_TEXT, AT(access), "", 0, 512, true, NULL},
 	{"dibao", "curve_key_file", KIND_TEXT, AT(curve_key_file), "", 0, 512, false, NULL},
@@ -90,6 +91,10 @@ static void check_together(const void *config, struct option_faults *p)
 				      "connect to %s",
 				      c->endpoints.at[i]);
 		}
+	}
+	if (config_is_for_boards(c) && !c->redis_user[0]) {
+		options_fault(p, "audience: public needs redis_user, one that can read no private "
+				 "channel: dibaod-public");
 	}
 	if (c->redis_user[0] && !c->redis_password_file[0]) {
 		options_fault(p, "redis_user: expected redis_password_file beside it");

@@ -17,6 +17,7 @@ struct config {
 	/* [dibao] */
 	char *bureau;		      /* "3205" */
 	struct option_list endpoints; /* "tcp://0.0.0.0:7320", "ipc:///run/dibao/dibao.sock" */
+	char *audience;	       /* "all", or "public": boards alone, and public channels alone */
 	char *control;	       /* unix socket for dibaoctl: "/run/dibao/control"; "" = none */
 	char *access;	       /* the policy's file; "" = none: nobody but who needs no key */
 	char *curve_key_file;  /* secret key for tcp endpoints, or a credential's name; "" = none */
@@ -46,6 +47,11 @@ struct config {
 	/* [log] */
 	char *log_level; /* "debug" "info" "notice" "warning" "err" */
 };
+
+static inline bool config_is_for_boards(const struct config *c)
+{
+	return c->audience[0] == 'p';
+}
 
 /* path NULL: all defaults. Errors are written to `err_out` (may be NULL), one a line. 0 or -EINVAL,
  * -ENOENT ... */

@@ -144,8 +144,9 @@ static json_t *do_status(struct server *s, const char *who)
 				  redis_link_role(s->main), "run_id", redis_link_run_id(s->main),
 				  "epoch", (json_int_t)s->epoch);
 	json_t *a = json_pack(
-		"{s:b, s:s, s:i, s:I, s:s, s:o, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "ok",
-		1, "version", DIBAO_VERSION, "pid", (int)getpid(), "uptime_ms",
+		"{s:b, s:s, s:s, s:i, s:I, s:s, s:o, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I}",
+		"ok", 1, "audience", s->config->audience, "version", DIBAO_VERSION, "pid",
+		(int)getpid(), "uptime_ms",
 		(json_int_t)((boottime_usec() - s->started_usec) / 1000), "bureau",
 		s->config->bureau, "redis", redis, "serving", s->serving, "sessions",
 		(int)s->sessions->n, "active", (int)s->sessions->n_active, "standby",

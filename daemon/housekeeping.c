@@ -450,33 +450,41 @@ static void cap_step(struct housekeeping *h)
 
 /* ---- the turn ---- */
 
-static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
+/* What a daemon for boards leaves to the others. */
+static void keep_queue(struct housekeeping *h)
 {
-	struct housekeeping *h = userdata;
-
-	(void)source, (void)usec;
-	wake_after(h, TURN_MS);
 	if (!h->busy[JOB_RELEASE]) {
 		release(h);
 	}
 	if (h->tail_changed && !h->busy[JOB_TAIL]) {
 		store_tail(h);
 	}
-	if (!h->busy[JOB_CLOCK]) {
-		ask_time(h);
-	}
 	if (h->n_turns % TRIM_TURNS == 1 && !h->busy[JOB_TRIM]) {
 		start_trim(h);
+	}
+	if (h->n_turns % TRIM_TURNS == 2 && h->cap_bytes > 0 && !h->busy[JOB_CAP]) {
+		h->used_bytes = 0;
+		h->cap_channel = 0;
+		cap_step(h);
+	}
+}
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct housekeeping *h = userdata;
+
+	(void)source, (void)usec;
+	wake_after(h, TURN_MS);
+	if (!h->busy[JOB_CLOCK]) {
+		ask_time(h);
 	}
 	/* What a long catch-up has left in the allocator's hands. Measured with 1,000 sessions: 20
 	 * MiB, 2 ms. */
 	if (h->n_turns % TRIM_TURNS == MEMORY_TURN) {
 		(void)malloc_trim(0);
 	}
-	if (h->n_turns % TRIM_TURNS == 2 && h->cap_bytes > 0 && !h->busy[JOB_CAP]) {
-		h->used_bytes = 0;
-		h->cap_channel = 0;
-		cap_step(h);
+	if (!config_is_for_boards(h->config)) {
+		keep_queue(h);
 	}
 	h->n_turns++;
 	return 0;
@@ -564,7 +572,7 @@ void housekeeping_tail(struct housekeeping *h, enum dibao_channel c, struct entr
 
 void housekeeping_flush(struct housekeeping *h)
 {
-	if (h->tail_changed) {
+	if (h->tail_changed && !config_is_for_boards(h->config)) {
 		store_tail(h);
 		redis_link_flush(h->link);
 	}

@@ -11,6 +11,8 @@
  *    what is kept is owed to somebody. Publishers are refused by Redis at
  *    maxmemory, aloud.
  *
+ * A daemon for boards (audience = public) asks for the time alone and leaves the rest to others.
+ *
  * Each is a call of a function that any number of daemons may make at once.
  * While the link is down nothing is done; the next turn makes up for it.
  */

@@ -3,6 +3,10 @@
  * What a daemon must know before it serves: the epoch, where the tail was left, what has been
  * withdrawn and who is hidden. Withdrawals are read 1,000 at a time; their number is bounded by
  * retention.
+ *
+ * A daemon for boards reads on from the ends of its two channels, for what lies before needs no
+ * adoption of its own; it knows of public withdrawals alone. And it asks for a private key: if
+ * Redis lets it have that, it does not serve (-EACCES).
  */
 #include "call.h"
 #include "server_parts.h"
@@ -16,6 +20,8 @@ struct loading {
 	struct server *s;
 	void (*done)(struct server *s, int err, const struct entry_id tail[DIBAO_CHANNEL_COUNT]);
 	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	const char *withdrawn; /* the key being read */
+	int channel;	       /* whose end is being asked for */
 	int64_t offset;
 };
 
@@ -26,6 +32,8 @@ static void end(struct loading *l, int err)
 }
 
 static void ask_withdrawn(struct loading *l);
+
+static const char withdrawn_public[] = "withdrawn";
 
 /* Badge, until, badge, until ... of at most as many people as the bureau has. */
 static void on_hidden(struct redis_link *link, const redisReply *reply, void *userdata)
@@ -79,10 +87,15 @@ static void on_withdrawn(struct redis_link *link, const redisReply *reply, void 
 		}
 	}
 	l->offset += (int64_t)reply->elements;
-	if (reply->elements < WITHDRAWN_PER_CALL)
-		ask_hidden(l);
-	else
+	if (reply->elements == WITHDRAWN_PER_CALL) {
 		ask_withdrawn(l);
+	} else if (l->withdrawn == withdrawn_public && !config_is_for_boards(l->s->config)) {
+		l->withdrawn = "withdrawn-private";
+		l->offset = 0;
+		ask_withdrawn(l);
+	} else {
+		ask_hidden(l);
+	}
 }
 
 static void ask_withdrawn(struct loading *l)
@@ -90,11 +103,19 @@ static void ask_withdrawn(struct loading *l)
 	static struct call call;
 
 	call_command(&call, "ZRANGE");
-	call_key(&call, l->s->base, "withdrawn");
+	call_key(&call, l->s->base, l->withdrawn);
 	call_int(&call, l->offset);
 	call_int(&call, l->offset + WITHDRAWN_PER_CALL - 1);
 	if (call_send(&call, l->s->main, on_withdrawn, l) < 0)
 		end(l, -ENOTCONN);
+}
+
+static void first_withdrawn(struct loading *l)
+{
+	withdrawn_clear(&l->s->withdrawn);
+	l->withdrawn = withdrawn_public;
+	l->offset = 0;
+	ask_withdrawn(l);
 }
 
 static void on_tail(struct redis_link *link, const redisReply *reply, void *userdata)
@@ -115,9 +136,77 @@ static void on_tail(struct redis_link *link, const redisReply *reply, void *user
 			return;
 		}
 	}
-	withdrawn_clear(&l->s->withdrawn);
-	ask_withdrawn(l);
+	first_withdrawn(l);
 }
+
+/* ---- a daemon for boards ---- */
+
+static const enum dibao_channel boards_channels[] = {DIBAO_CHANNEL_PUBLIC,
+						     DIBAO_CHANNEL_PUBLIC_NOW};
+
+static void ask_end(struct loading *l);
+
+static void on_end(struct redis_link *link, const redisReply *reply, void *userdata)
+{
+	struct loading *l = userdata;
+	struct entry_id *end_id = &l->tail[boards_channels[l->channel]];
+
+	(void)link;
+	if (!reply || (reply->type == REDIS_REPLY_ERROR && !strstr(reply->str, "no such key"))) {
+		end(l, -EIO);
+		return;
+	}
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
+		const redisReply *value = reply->element[i + 1];
+
+		if (reply->element[i]->str &&
+		    !strcmp(reply->element[i]->str, "last-generated-id") &&
+		    entry_id_parse(end_id, value->str, value->len) < 0) {
+			end(l, -EBADMSG);
+			return;
+		}
+	}
+	if (++l->channel < (int)(sizeof boards_channels / sizeof boards_channels[0]))
+		ask_end(l);
+	else
+		first_withdrawn(l);
+}
+
+static void ask_end(struct loading *l)
+{
+	static struct call call;
+
+	call_command(&call, "XINFO");
+	call_text(&call, "STREAM");
+	call_key(&call, l->s->base, dibao_channel_name(boards_channels[l->channel]));
+	if (call_send(&call, l->s->main, on_end, l) < 0)
+		end(l, -ENOTCONN);
+}
+
+static void on_private(struct redis_link *link, const redisReply *reply, void *userdata)
+{
+	struct loading *l = userdata;
+
+	(void)link;
+	if (!reply)
+		end(l, -EIO);
+	else if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOPERM", 6) != 0)
+		end(l, -EACCES);
+	else
+		ask_end(l);
+}
+
+static void ask_private(struct loading *l)
+{
+	static struct call call;
+
+	call_command(&call, "EXISTS");
+	call_key(&call, l->s->base, dibao_channel_name(DIBAO_CHANNEL_PRIVATE));
+	if (call_send(&call, l->s->main, on_private, l) < 0)
+		end(l, -ENOTCONN);
+}
+
+/* ---- start ---- */
 
 static void on_epoch(struct redis_link *link, const redisReply *reply, void *userdata)
 {
@@ -130,6 +219,10 @@ static void on_epoch(struct redis_link *link, const redisReply *reply, void *use
 		return;
 	}
 	l->s->epoch = strtoull(reply->str, NULL, 10);
+	if (config_is_for_boards(l->s->config)) {
+		ask_private(l);
+		return;
+	}
 	call_command(&call, "HMGET");
 	call_key(&call, l->s->base, "tail");
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)

@@ -102,6 +102,9 @@ void policy_register_durables(struct server *s)
 {
 	static struct call call;
 
+	/* It has no right to; the other daemon or dibaoctl does. */
+	if (config_is_for_boards(s->config))
+		return;
 	for (size_t i = 0; i < s->policy->n; i++) {
 		const struct access_entry *e = &s->policy->entries[i];
 

@@ -29,7 +29,8 @@ void policy_forget_key(struct server *s);
 /* Takes fresh in force. Returns how many sessions it ended. */
 unsigned policy_replace(struct server *s, struct access *fresh_take);
 /* Durable names exist by policy: sets each with its hold limit in Redis. Names that left the policy
- * stay until an operator forgets them, for their place would be lost. */
+ * stay until an operator forgets them, for their place would be lost. A daemon for boards registers
+ * none. */
 void policy_register_durables(struct server *s);
 
 #endif

@@ -120,10 +120,8 @@ static int channel_of(const struct reader *r, const redisReply *key)
 	return -EBADMSG;
 }
 
-/* Where the reply stands: stream `s`, entry `e` of it. */ /* The reply's entries into r->batch, and
-							    * what is to be read next. Their number,
-							    * or -EBADMSG: not what XREAD replies,
-							    * one entry at least. */
+/* The reply's entries into r->batch, and what is to be read next. Their number, or -EBADMSG: not
+ * what XREAD replies, one entry at least. */
 static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_bytes)
 {
 	struct entry_id last[DIBAO_CHANNEL_COUNT];
@@ -205,10 +203,11 @@ static void work_off(struct reader *r, size_t n)
 		if (r->generation != generation) {
 			return;
 		}
-		if (!held_is_not_needed(&e->raw, e->channel, chunk_next(&k))) {
+		if (held_is_not_needed(&e->raw, e->channel, chunk_next(&k))) {
+			chunk_pass(&k, &e->raw);
+		} else if (!r->public_only) {
 			break;
 		}
-		chunk_pass(&k, &e->raw);
 		r->taken[e->channel] = e->raw.id;
 		chunk_advance(&k, e->raw.id);
 	}
@@ -269,13 +268,18 @@ static unsigned tail_count(const struct reader *r)
 	return n < 1 ? 1 : n > r->count_limit ? r->count_limit : (unsigned)n;
 }
 
+static bool is_read(const struct reader *r, enum dibao_channel c)
+{
+	return !r->public_only || c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW;
+}
+
 void reader_fetch(struct reader *r)
 {
 	enum { HEAD = 6, ARGS = HEAD + 2 * DIBAO_CHANNEL_COUNT };
 	char count[16], block[16], ids[DIBAO_CHANNEL_COUNT][ENTRY_ID_TEXT];
 	const char *argv[ARGS] = {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS"};
 	struct tail_request *q;
-	int k;
+	int k, n = 0;
 
 	if (!r->is_started || r->pending || r->n_held >= READER_HELD_MAX) {
 		return;
@@ -290,13 +294,19 @@ void reader_fetch(struct reader *r)
 	(void)snprintf(count, sizeof count, "%u", q->count);
 	(void)snprintf(block, sizeof block, "%d", BLOCK_MS);
 	for (int i = 0; i < DIBAO_CHANNEL_COUNT; i++) {
+		n += is_read(r, read_order[i]);
+	}
+	for (int i = 0, at = HEAD; i < DIBAO_CHANNEL_COUNT; i++) {
 		enum dibao_channel c = read_order[i];
 
+		if (!is_read(r, c)) {
+			continue;
+		}
 		(void)entry_id_format(ids[i], r->read[c]);
-		argv[HEAD + i] = r->keys[c];
-		argv[HEAD + DIBAO_CHANNEL_COUNT + i] = ids[i];
+		argv[at] = r->keys[c];
+		argv[at++ + n] = ids[i];
 	}
-	k = redis_link_command(r->tail_link, on_tail, q, ARGS, argv, NULL,
+	k = redis_link_command(r->tail_link, on_tail, q, HEAD + 2 * n, argv, NULL,
 			       BLOCK_MS + BLOCK_GRACE_MS);
 	if (k == 0) {
 		r->pending = q;
@@ -330,6 +340,7 @@ int reader_new(struct reader **ret, const struct reader_options *opt)
 		return -ENOMEM;
 	}
 	r->event = sd_event_ref(opt->event);
+	r->public_only = opt->public_only;
 	r->tail_link = opt->tail_link;
 	r->main_link = opt->main_link;
 	r->range_link = opt->range_link;

@@ -6,9 +6,12 @@
  * skips what the tail skipped: validity depends on the bytes alone.
  *
  * The tail also puts the streams right before it hands entries on: entries that no function
- * wrote are adopted (doubles drop out, future ones go to the schedule), bad ones go to
- * quarantine. Calls of functions go over `main`; while their replies are
+ * wrote are adopted (they move to the channel's end; doubles drop out, future ones go to the
+ * schedule), bad ones go to quarantine. Calls of functions go over `main`; while their replies are
  * outstanding the entries after them wait, so the order is kept; at most two batches are held.
+ *
+ * A reader of public channels alone (a daemon for boards) puts nothing right: what no function
+ * wrote, and what is bad, it passes over. Another daemon adopts it, and then it comes again.
  */
 #ifndef DAEMON_READER_H
 #define DAEMON_READER_H
@@ -21,6 +24,7 @@ struct reader;
 struct reader_options {
 	sd_event *event;
 	const char *bureau;
+	bool public_only;
 	struct redis_link *tail_link; /* arena; used by the tail alone */
 	struct redis_link *main_link;
 	struct redis_link *range_link; /* arena; used by ranges alone */

@@ -72,8 +72,11 @@ static void on_adopted(struct reader *r, struct held_entry *h, const redisReply 
 				      ? reply->str
 				      : "";
 
-	if (strcmp(outcome, "ok") == 0) {
+	if (strcmp(outcome, "moved") == 0) {
+		/* It comes again at the channel's end, by a function. */
 		r->counters.n_adopted++;
+		decide(h, HELD_DROP);
+	} else if (strcmp(outcome, "ok") == 0) {
 		decide(h, HELD_PASS);
 	} else if (strcmp(outcome, "quarantined") == 0) {
 		r->counters.n_quarantined++;
@@ -250,8 +253,7 @@ static void keep(struct dibao_str *s, char **at)
 	}
 }
 
-/* What must become of an entry before the next may go on. */ /* What must become of an entry before
-								 the next may go on. */
+/* What must become of an entry before the next may go on. */
 static enum held_state judge(const struct raw_entry *raw, enum dibao_channel c, struct entry *into,
 			     char reason[ENTRY_REASON_MAX])
 {

@@ -39,6 +39,7 @@ struct reader {
 	struct entry_id read[DIBAO_CHANNEL_COUNT];  /* the next XREAD asks for what is after */
 	struct entry_id taken[DIBAO_CHANNEL_COUNT]; /* handed on or held up to here */
 	bool is_started;
+	bool public_only;
 	unsigned generation;	      /* up by one at each start and stop */
 	struct tail_request *pending; /* the XREAD on its way */
 	struct batch *held, *held_last;

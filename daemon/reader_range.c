@@ -56,7 +56,8 @@ static ssize_t range_collect(struct reader *r, const struct range_request *q,
 		if (raw_entry_read(&raw, reply->element[i]) < 0) {
 			return -EBADMSG;
 		}
-		if (entry_check(&r->range_entries[n], &raw, q->channel, reason) == 0) {
+		if ((raw.by_function || !r->public_only) &&
+		    entry_check(&r->range_entries[n], &raw, q->channel, reason) == 0) {
 			n++;
 		}
 	}

@@ -306,6 +306,7 @@ static int make_parts(struct server *s)
 		return r;
 	r = reader_new(&s->reader, &(struct reader_options){.event = s->event,
 							    .bureau = c->bureau,
+							    .public_only = config_is_for_boards(c),
 							    .tail_link = s->tail,
 							    .main_link = s->main,
 							    .range_link = s->range,

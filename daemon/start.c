@@ -167,6 +167,7 @@ static void ask(struct sessions *m, struct session *s, uint64_t now)
 	if (a->from == DIBAO_START_LAST) {
 		call_begin(&call, "dibao_last", m->opt.base);
 		call_int(&call, a->arg);
+		call_text(&call, config_is_for_boards(m->opt.config) ? "public" : "all");
 		st->n_pending++;
 		if (call_send(&call, m->opt.main, on_last, st) < 0)
 			goto fail;
@@ -468,6 +469,8 @@ static bool acceptable(struct sessions *m, uint32_t routing_id, const struct wir
 	} else if (h->bureau.len != strlen(c->bureau) ||
 		   memcmp(h->bureau.p, c->bureau, h->bureau.len) != 0) {
 		why = "another bureau's daemon";
+	} else if (config_is_for_boards(c) && e->kind != ACCESS_BOARD) {
+		why = "kind: this daemon serves boards alone";
 	} else if (m->n >= c->max_sessions) {
 		why = "as many sessions as the daemon takes";
 		reason = DIBAO_REASON_BUSY;

@@ -10,7 +10,8 @@
  *                           h sha1 of the bytes, w "1" once withdrawn, y uid of what took it back,
  *                           e bytes (scheduled only), n not_before
  *   dibao:{B}:scheduled     zset: uid by not_before (Unix ms)
- *   dibao:{B}:withdrawn     zset: uid by ms of withdrawal
+ *   dibao:{B}:withdrawn     zset: uid by ms of withdrawal, of public events
+ *   dibao:{B}:withdrawn-private  zset: the same of private ones
  *   dibao:{B}:quarantine    stream: channel, id, reason, e
  *   dibao:{B}:cursors       hash: durable name -> "epoch id0 id1 id2 id3"
  *   dibao:{B}:tail          hash: channel name -> last id that a daemon wholly processed
@@ -25,7 +26,8 @@
  *   dibao:{B}:audit         stream: who, act, what, result
  *
  * A stream entry has field `e` (the event's bytes) and, if a function wrote it, `f` = "1"; an entry
- * with `e` alone was added by hand and must be adopted. A retraction or correction is in the -now
+ * with `e` alone was added by hand and is sent to nobody until it is adopted, which moves it to
+ * the channel's end with `f`. A retraction or correction is in the -now
  * channel of its own audience; the entry that takes the original back is in the -now channel of the
  * original's audience and has field `w` = "<type> <org> <uid>" (of the original). When the two
  * channels are the same, it is one entry with e, f and w; else the second entry has w and f alone.

@@ -193,6 +193,11 @@ local function audience_now(channel)
 	return (channel:sub(1, 7) == 'private' and 'private' or 'public') .. '-now'
 end
 
+-- Apart by audience, so that a daemon for boards need not be able to read the private one.
+local function withdrawn_key(base, channel)
+	return base .. (channel:sub(1, 7) == 'private' and 'withdrawn-private' or 'withdrawn')
+end
+
 -- The record of a uid as a table, or nil.
 local function record(base, uid)
 	local flat = redis.call('HGETALL', base .. 'uid:' .. uid)
@@ -267,7 +272,7 @@ local function withdraw(base, o, by, now)
 		return nil
 	end
 	redis.call('HSET', base .. 'uid:' .. o.uid, 'w', '1', 'y', by)
-	redis.call('ZADD', base .. 'withdrawn', now, o.uid)
+	redis.call('ZADD', withdrawn_key(base, o.c), now, o.uid)
 	return audience_now(o.c), o.t .. ' ' .. o.o .. ' ' .. o.uid
 end
 
@@ -430,6 +435,8 @@ local function quarantine(keys, args)
 	return 1
 end
 
+-- The entry moves to the channel's end, where it bears `f`: so who may read the channel alone (a daemon
+-- for boards) can tell what has been checked against the records from what has not.
 local function adopt(keys, args)
 	local base, channel, id = keys[1], args[1], args[2]
 	if not is_channel(channel) then
@@ -450,9 +457,6 @@ local function adopt(keys, args)
 	end
 	local hash = redis.sha1hex(bytes)
 	local r = record(base, e.uid)
-	if r and r.s == 'stored' and r.c == channel and r.i == id then
-		return 'ok'
-	end
 	if r and r.s ~= 'quarantined' then
 		if r.h == hash then
 			redis.call('XDEL', base .. channel, id)
@@ -471,24 +475,12 @@ local function adopt(keys, args)
 		set_aside(base, channel, id, err.err:gsub('^%-', ''), bytes)
 		return 'quarantined'
 	end
+	redis.call('XDEL', base .. channel, id)
 	if e.not_before and e.not_before > now_ms() then
-		redis.call('XDEL', base .. channel, id)
 		schedule(base, e, bytes, hash, o)
 		return 'scheduled'
 	end
-	if o then
-		local w_channel, w = withdraw(base, o, e.uid, now_ms())
-		if w then
-			redis.call('XADD', base .. w_channel, '*', 'w', w, 'f', '1')
-		elseif e.retracts then
-			redis.call('XDEL', base .. channel, id)
-			keep(base, e, 'stored', '', '', hash)
-			expire(base, e.uid)
-			return 'gone'
-		end
-	end
-	keep(base, e, 'stored', channel, id, hash)
-	return 'ok'
+	return store(base, e, bytes, hash, o) == '' and 'gone' or 'moved'
 end
 
 local function retry(keys, args)
@@ -718,7 +710,7 @@ local function trim(keys, args)
 			local e = x[2][i] == 'e' and envelope(x[2][i + 1])
 			if e and names(base, e.uid, channel, x[1]) then
 				redis.call('DEL', base .. 'uid:' .. e.uid)
-				redis.call('ZREM', base .. 'withdrawn', e.uid)
+				redis.call('ZREM', withdrawn_key(base, channel), e.uid)
 				redis.call('SREM', base .. 'shown:' .. e.badge, e.uid)
 			end
 		end
@@ -836,7 +828,8 @@ end
 
 -- ---- where sessions start, hiding ----
 
--- Per channel the id before its last n entries (exclusive start), "0-0" when it has no more.
+-- Per channel the id before its last n entries (exclusive start), "0-0" when it has no more, or when
+-- the second argument is `public` and the channel is not.
 local function last(keys, args)
 	local n, out = tonumber(args[1]), {}
 	if not n or n < 0 or n > LAST_MAX then
@@ -844,6 +837,9 @@ local function last(keys, args)
 	end
 	for c = 1, 4 do
 		local at, left, id = '+', n + 1, '0-0'
+		if args[2] == 'public' and CHANNELS[c]:sub(1, 6) ~= 'public' then
+			left = 0
+		end
 		while left > 0 do
 			local got = redis.call('XREVRANGE', keys[1] .. CHANNELS[c], at, '-', 'COUNT', math.min(left, 500))
 			left = left - #got

@@ -7,8 +7,9 @@
  * SMS client's keys. */
 #define QUEUE_KEYS                                                                                 \
 	"~@", "~@public", "~@private", "~@public-now", "~@private-now", "~@uid:*", "~@scheduled",  \
-		"~@withdrawn", "~@quarantine", "~@cursors", "~@tail", "~@trimmed", "~@lease:*",    \
-		"~@durable", "~@receipts", "~@epoch", "~@lost", "~@hidden", "~@shown:*"
+		"~@withdrawn", "~@withdrawn-private", "~@quarantine", "~@cursors", "~@tail",       \
+		"~@trimmed", "~@lease:*", "~@durable", "~@receipts", "~@epoch", "~@lost",          \
+		"~@hidden", "~@shown:*"
 
 /* In a selector of its own: who may delete elsewhere may only add here. */
 #define ADD_TO_AUDIT "(%W~@audit +xadd)"
@@ -24,17 +25,19 @@ const struct acl_user acl_users[] = {
 	  "+zrange",  "+zrangebyscore", "+sadd",  "+srem",    ADD_TO_AUDIT}},
 	{"dibaod-public",
 	 "a daemon for boards alone: no key with a private event in it",
-	 {"~@",		 "%R~@public",	    "%R~@public-now", "%R~@withdrawn", "%R~@tail",
-	  "%R~@trimmed", "%R~@durable",	    "%R~@epoch",      "%R~@hidden",    "~@cursors",
-	  "~@lease:*",	 "%W~@receipts",    "+fcall",	      "+info",	       "+role",
-	  "+config|get", "+client|setname", "+time",	      "+memory|usage", "+xread",
-	  "+xrange",	 "+xrevrange",	    "+xlen",	      "+xinfo|stream", "+xadd",
-	  "+get",	 "+exists",	    "+hget",	      "+hmget",	       "+hgetall",
-	  "+hset",	 "+hexists",	    "+zrange"}},
+	 {"~@",		 "%R~@public",	  "%R~@public-now", "%R~@withdrawn",
+	  "%R~@trimmed", "%R~@durable",	  "%R~@epoch",	    "%R~@hidden",
+	  "~@cursors",	 "~@lease:*",	  "%W~@receipts",   "+fcall",
+	  "+info",	 "+role",	  "+config|get",    "+client|setname",
+	  "+time",	 "+memory|usage", "+xread",	    "+xrange",
+	  "+xrevrange",	 "+xlen",	  "+xinfo|stream",  "+xadd",
+	  "+get",	 "+exists",	  "+hget",	    "+hmget",
+	  "+hgetall",	 "+hset",	  "+hexists",	    "+zrange"}},
 	{"publisher",
 	 "a program that publishes: reads no channel",
-	 {"~@", "%RW~@uid:*", "%RW~@scheduled", "%RW~@withdrawn", "%RW~@shown:*", "+fcall", "+time",
-	  "+hgetall", "+hset", "+hdel", "+del", "+pexpire", "+sadd", "+zadd", "+zrem",
+	 {"~@", "%RW~@uid:*", "%RW~@scheduled", "%RW~@withdrawn", "%RW~@withdrawn-private",
+	  "%RW~@shown:*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del", "+pexpire",
+	  "+sadd", "+zadd", "+zrem",
 	  "(%W~@public %W~@private %W~@public-now %W~@private-now +xadd)"}},
 	{"producer",
 	 "a program that adds entries by hand",

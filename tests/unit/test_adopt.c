@@ -75,14 +75,15 @@ static void an_entry_added_by_hand_is_registered_once_by_any_number_of_daemons(v
 	(void)state;
 	publish((struct sample){.uid = "a"}, "new");
 	add_by_hand("public-now", event_of((struct sample){.uid = "c", .corrects = "a"}), id);
-	assert_text(call("adopt", "public-now", id), "ok");
+	assert_text(call("adopt", "public-now", id), "moved");
 	assert_text(command_on(other, "FCALL", "dibao_adopt", "1", BASE, "public-now", id, NULL),
-		    "ok");
-	assert_text(call("adopt", "public-now", id), "ok");
-	assert_string_equal(record("c", "i"), id);
+		    "gone");
+	assert_text(call("adopt", "public-now", id), "gone");
+	assert_string_not_equal(record("c", "i"), id);
+	assert_string_equal(newest("public-now", "f"), "1");
 	assert_string_equal(record("c", "s"), "stored");
 	assert_string_equal(record("a", "w"), "1");
-	assert_int_equal(length_of("public-now"), 2);
+	assert_int_equal(length_of("public-now"), 1);
 	assert_string_equal(newest("public-now", "w"), "award " GUSU " a");
 	publish((struct sample){.uid = "c", .corrects = "a"}, "repeat");
 	redisFree(other);
@@ -107,11 +108,11 @@ static void a_double_added_by_hand_is_removed(void **state)
 	(void)state;
 	add_by_hand("public", event_of((struct sample){.uid = "a"}), first);
 	add_by_hand("public", event_of((struct sample){.uid = "a"}), id);
-	assert_text(call("adopt", "public", first), "ok");
+	assert_text(call("adopt", "public", first), "moved");
 	assert_text(call("adopt", "public", id), "repeat");
 	assert_text(call("adopt", "public", id), "gone");
 	assert_int_equal(length_of("public"), 1);
-	assert_string_equal(record("a", "i"), first);
+	assert_string_equal(newest("public", "f"), "1");
 }
 
 static void what_is_wrong_with_an_entry_added_by_hand_ends_in_the_quarantine(void **state)
@@ -186,9 +187,9 @@ static void a_quarantined_uid_may_come_again_by_hand(void **state)
 	publish((struct sample){.uid = "a"}, "new");
 	call("quarantine", "public", got_id, "x");
 	add_by_hand("public", event_of((struct sample){.uid = "a"}), id);
-	assert_text(call("adopt", "public", id), "ok");
+	assert_text(call("adopt", "public", id), "moved");
 	assert_string_equal(record("a", "s"), "stored");
-	assert_string_equal(record("a", "i"), id);
+	assert_int_equal(length_of("public"), 1);
 }
 
 #define T(f) cmocka_unit_test_setup(f, empty_redis)

@@ -11,9 +11,9 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 	(void)state;
 	/* The rights that dibao-queue(7) gives. */
 	command("ACL", "SETUSER", "hr", "reset", "on", ">secret", "~" BASE, "%RW~" BASE "uid:*",
-		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%RW~" BASE "shown:*", "+fcall",
-		"+time", "+hgetall", "+hset", "+hdel", "+del", "+pexpire", "+sadd", "+zadd",
-		"+zrem",
+		"%RW~" BASE "scheduled", "%RW~" BASE "withdrawn", "%RW~" BASE "withdrawn-private",
+		"%RW~" BASE "shown:*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del",
+		"+pexpire", "+sadd", "+zadd", "+zrem",
 		"(%W~" BASE "public %W~" BASE "private %W~" BASE "public-now %W~" BASE
 		"private-now +xadd)");
 	assert_int_equal(command_on(c, "AUTH", "hr", "secret", NULL)->type, REDIS_REPLY_STATUS);

@@ -440,7 +440,7 @@ static void an_entry_appended_again_keeps_its_fields_and_its_record_follows(void
 	add_by_hand("public", event_of((struct sample){.uid = "h"}), id);
 	snprintf(again, sizeof again, "%s", call("reappend", "public", id)->str);
 	assert_string_equal(newest("public", "f"), "");
-	assert_text(call("adopt", "public", again), "ok");
+	assert_text(call("adopt", "public", again), "moved");
 	assert_error(call("reappend", "receipts", id), "DIBAO_INVALID");
 }
 
