@@ -29,6 +29,7 @@ confined zmq 'zmq\.h' lib/context.c lib/link.c lib/link_socket.c lib/inflight.h 
 	daemon/router.h daemon/router.c daemon/frame.h daemon/zmq_source.c daemon/zap.c
 confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c lib/host/redis_link.h lib/host/redis_link.c \
 	lib/host/redis_arena.h lib/host/redis_arena.c clients/ctl/redis.h
+confined microhttpd 'microhttpd\.h' lib/host/httpd_parts.h
 confined jansson 'jansson\.h' lib/json.c daemon/control.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')
 
 # Dependencies point one way: programs, lib, include.
