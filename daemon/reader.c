@@ -253,7 +253,10 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 		return;
 	}
 	adapt_count(r, bytes / (size_t)n);
-	if (r->n_held == 0) {
+	/* With more behind it, that is read by Redis while we work this off. At the end of the
+	 * streams nothing is, and the write would only wake Redis before those who wait for what
+	 * came. */
+	if ((size_t)n >= count && r->n_held == 0) {
 		reader_fetch(r);
 		redis_link_flush(r->tail_link);
 	}

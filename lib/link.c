@@ -40,7 +40,10 @@ uint64_t link_now(void)
 
 bool link_send(struct dibao_subscriber *s, const void *bytes, size_t len, uint64_t now)
 {
-	if (!s->socket || zmq_send(s->socket, bytes, len, ZMQ_DONTWAIT) < 0)
+	if (!s->socket)
+		return false;
+	s->drained = false;
+	if (zmq_send(s->socket, bytes, len, ZMQ_DONTWAIT) < 0)
 		return false;
 	s->sent_at = now;
 	return true;
@@ -422,10 +425,12 @@ int link_receive(struct dibao_subscriber *s, uint64_t now)
 			return 1;
 		if (r != EAGAIN)
 			return -r;
+		s->drained = true;
 		/* What arrived before the break has been read; now the break itself. */
 		on_ended(s);
 		return 0;
 	}
+	s->drained = false;
 	s->heard_at = now;
 	if (wire_data_unpack(&h, zmq_msg_data(&m), zmq_msg_size(&m)) == 0) {
 		r = on_data(s, &m, &h);
@@ -444,6 +449,5 @@ int link_receive(struct dibao_subscriber *s, uint64_t now)
 
 bool link_has_more(struct dibao_subscriber *s)
 {
-	/* Both must be asked, for that is what makes their descriptors fire again. */
-	return s->socket && (readable(s->socket) | readable(s->monitor));
+	return s->socket && ((!s->drained && readable(s->socket)) || s->monitor_due);
 }

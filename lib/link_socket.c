@@ -33,6 +33,7 @@ static int watch(struct dibao_subscriber *s, void *socket, int *ret_fd)
 
 	if (zmq_getsockopt(socket, ZMQ_FD, ret_fd, &n) < 0)
 		return -zmq_errno();
+	e.data.fd = *ret_fd;
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, *ret_fd, &e) < 0 ? -errno : 0;
 }
 
@@ -78,6 +79,9 @@ int link_socket_open(struct dibao_subscriber *s)
 
 	s->socket_fd = s->monitor_fd = -1;
 	s->shook_hands = false;
+	/* A pipe of libzmq tells of what arrives once a read has found it empty, not before. */
+	s->drained = false;
+	s->monitor_due = true;
 	s->socket = zmq_socket(zmq, ZMQ_DEALER);
 	if (!s->socket)
 		return -zmq_errno();
@@ -174,6 +178,9 @@ enum dibao_reason link_socket_ended(struct dibao_subscriber *s, const char **ret
 	uint32_t value;
 	zmq_msg_t m;
 
+	if (!s->monitor_due)
+		return why;
+	s->monitor_due = false;
 	zmq_msg_init(&m);
 	while (zmq_msg_recv(&m, s->monitor, ZMQ_DONTWAIT) >= 0) {
 		const uint8_t *p = zmq_msg_data(&m);

@@ -38,6 +38,7 @@ int dibao_subscriber_receipt(struct dibao_subscriber *s, const void *key, size_t
 	if (ret_id)
 		*ret_id = r->id;
 	receipts_send(s, link_now());
+	subscriber_look_again(s);
 	return 0;
 }
 

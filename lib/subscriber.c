@@ -5,9 +5,11 @@
  * delivered and acknowledged inflight.c's.
  *
  * The descriptor is an epoll one over the socket's, a timer and an event counter. ZMQ_FD is
- * edge-triggered and any call on the socket may eat the edge; so at the end of each dispatch the
- * socket is asked whether something is left, and if so the counter is raised: the descriptor stays
- * readable until all is done.
+ * edge-triggered and any call on the socket may eat the edge; so at the end of each dispatch, and
+ * after each call outside of one that sends, the socket is asked whether something is left, unless
+ * a read has just found it empty; and if so the counter is raised: the descriptor stays readable
+ * until all is done. Each such question is two system calls, so none is asked in vain: an event
+ * that arrives alone costs a subscriber five.
  */
 #include "subscriber_parts.h"
 
@@ -150,7 +152,7 @@ static void free_list(char **list)
 
 static int watch(struct dibao_subscriber *s, int fd)
 {
-	struct epoll_event e = {.events = EPOLLIN};
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
 
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
@@ -340,12 +342,36 @@ static void drain_fd(int fd)
 		return;
 }
 
+/* Which of our descriptors woke us. */
+static void note_ready(struct dibao_subscriber *s)
+{
+	struct epoll_event e[4];
+	int n = epoll_wait(s->epoll_fd, e, 4, 0);
+
+	for (int i = 0; i < n; i++) {
+		if (e[i].data.fd == s->event_fd) {
+			drain_fd(s->event_fd);
+		} else if (e[i].data.fd == s->timer_fd) {
+			drain_fd(s->timer_fd);
+			s->timer_set = 0;
+		} else if (e[i].data.fd == s->monitor_fd) {
+			s->monitor_due = true;
+		}
+	}
+}
+
 static void raise_event(struct dibao_subscriber *s)
 {
 	uint64_t one = 1;
 
 	if (write(s->event_fd, &one, sizeof one) < 0)
 		return; /* full: it is raised as it is */
+}
+
+void subscriber_look_again(struct dibao_subscriber *s)
+{
+	if (!s->n_dispatching && link_has_more(s))
+		raise_event(s);
 }
 
 /* Acks that are due go; sets when to look again. */
@@ -390,11 +416,7 @@ int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max)
 	unsigned n = 0;
 	int r = 0;
 
-	drain_fd(s->event_fd);
-	if (now >= s->timer_set) {
-		drain_fd(s->timer_fd);
-		s->timer_set = 0;
-	}
+	note_ready(s);
 	if (!max)
 		max = DISPATCH_DEFAULT;
 	s->n_dispatching++;
@@ -457,29 +479,30 @@ void dibao_subscriber_stop(struct dibao_subscriber *s)
 
 /* ---- acks ---- */
 
+static void flush_outside(struct dibao_subscriber *s)
+{
+	uint64_t now = link_now();
+
+	flush_acks(s, now);
+	set_timer(s, now);
+	subscriber_look_again(s);
+}
+
 int dibao_subscriber_ack(struct dibao_subscriber *s, uint64_t ack)
 {
 	int r = inflight_ack(&s->inflight, ack);
 
 	/* Outside of dispatch nobody else looks after the due ack. */
 	if (r == 0 && !s->n_dispatching &&
-	    (!s->ack_due || s->inflight.floor_bytes >= s->granted / 2)) {
-		uint64_t now = link_now();
-
-		flush_acks(s, now);
-		set_timer(s, now);
-	}
+	    (!s->ack_due || s->inflight.floor_bytes >= s->granted / 2))
+		flush_outside(s);
 	return r;
 }
 
 int dibao_subscriber_ack_all(struct dibao_subscriber *s)
 {
 	inflight_ack_delivered(&s->inflight);
-	if (!s->n_dispatching) {
-		uint64_t now = link_now();
-
-		flush_acks(s, now);
-		set_timer(s, now);
-	}
+	if (!s->n_dispatching)
+		flush_outside(s);
 	return 0;
 }

@@ -55,6 +55,8 @@ struct dibao_subscriber {
 	/* link.c */
 	void *socket, *monitor; /* owned; NULL: between connections */
 	int socket_fd, monitor_fd;
+	bool drained;	  /* nothing was left in the socket, and nobody has touched it since */
+	bool monitor_due; /* the monitor has something to tell, perhaps */
 	unsigned endpoint;
 	uint64_t connect_at, give_up_at, hello_at, heard_at, sent_at; /* µs */
 	uint64_t backoff_usec;
@@ -85,6 +87,8 @@ void subscriber_set_state(struct dibao_subscriber *s, enum dibao_state state,
 int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h,
 			   zmq_msg_t *payload);
 void subscriber_end_frame(struct dibao_subscriber *s);
+/* After a send outside of a dispatch, which would have looked at its end. */
+void subscriber_look_again(struct dibao_subscriber *s);
 
 /* link.c */
 uint64_t link_now(void); /* µs, CLOCK_MONOTONIC */
@@ -92,6 +96,7 @@ void link_timers(struct dibao_subscriber *s, uint64_t now);
 uint64_t link_next_due(const struct dibao_subscriber *s);
 /* One message. 1 handled, 0 none there, -errno. */
 int link_receive(struct dibao_subscriber *s, uint64_t now);
+/* Must be asked before waiting: that is what makes the socket's descriptor fire again. */
 bool link_has_more(struct dibao_subscriber *s);
 /* True if it went out. */
 bool link_send_ack(struct dibao_subscriber *s, uint64_t now);

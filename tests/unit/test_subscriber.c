@@ -129,8 +129,8 @@ static void connect_subscriber(struct fixture *f)
 	welcome(f);
 }
 
-/* A frame of one item of `bytes`; waits until it was delivered. */
-static void deliver_flagged(struct fixture *f, uint64_t number, uint16_t bytes, uint8_t flags)
+/* A frame of one item of `bytes`. */
+static void say_data(struct fixture *f, uint64_t number, uint16_t bytes, uint8_t flags)
 {
 	static uint8_t payload[WIRE_ITEM_HEADER_BYTES + UINT16_MAX];
 	struct wire_data d = {.flags = flags,
@@ -139,11 +139,18 @@ static void deliver_flagged(struct fixture *f, uint64_t number, uint16_t bytes, 
 			      .token = 1000 + number,
 			      .clock_ms = NOW_MS};
 	uint8_t header[WIRE_HEADER_BYTES];
-	unsigned before = f->n;
 
 	wire_item_pack(payload, DIBAO_ITEM_EVENT, 0, bytes);
 	wire_data_pack(header, &d);
 	say(f, header, sizeof header, payload, WIRE_ITEM_HEADER_BYTES + bytes);
+}
+
+/* The same; waits until it was delivered. */
+static void deliver_flagged(struct fixture *f, uint64_t number, uint16_t bytes, uint8_t flags)
+{
+	unsigned before = f->n;
+
+	say_data(f, number, bytes, flags);
 	for (int i = 0; f->n == before && i < DEADLINE_MS / 20; i++)
 		dispatch(f);
 	assert_int_equal(f->n, before + 1);
@@ -217,6 +224,30 @@ static void what_may_have_come_before_is_marked(void **state)
 	assert_true(f->may_repeat);
 }
 
+/* Sending on a ZeroMQ socket takes its descriptor's signal of what has arrived. */
+static void what_arrives_beside_an_ack_is_told_by_the_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd p = {.events = POLLIN};
+	uint8_t buf[1024];
+
+	connect_subscriber(f);
+	p.fd = dibao_subscriber_fd(f->subscriber);
+	deliver(f, 1, UINT16_MAX);
+	deliver(f, 2, 100);
+	while (poll(&p, 1, 0) > 0)
+		dibao_subscriber_dispatch(f->subscriber, 0);
+	say_data(f, 3, 100, 0);
+	assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+	/* A send looks for signals if it hasn't for a millisecond. */
+	poll(NULL, 0, 5);
+	assert_int_equal(dibao_subscriber_ack(f->subscriber, f->acks[0]), 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	expect(f, WIRE_ACK, false, buf, sizeof buf);
+	dibao_subscriber_dispatch(f->subscriber, 0);
+	assert_int_equal(f->n, 3);
+}
+
 static void options_that_no_daemon_would_take_are_refused_with_a_reason(void **state)
 {
 	static const char *const one[] = {"tcp://127.0.0.1:1", NULL}, *const none[] = {NULL};
@@ -263,6 +294,7 @@ int main(void)
 		TEST(a_floor_goes_out_by_itself),
 		TEST(half_a_window_is_acked_at_once),
 		TEST(what_may_have_come_before_is_marked),
+		TEST(what_arrives_beside_an_ack_is_told_by_the_descriptor),
 		TEST(options_that_no_daemon_would_take_are_refused_with_a_reason),
 	};
 
