@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CALL_ARGS_MAX = 2048, CALL_TEXT_BYTES = 32768 };
+enum { CALL_ARGS_MAX = 2048, CALL_TEXT_BYTES = 49152 };
 
 struct call {
 	int argc;

@@ -18,7 +18,7 @@ enum { DEADLINE_MS = 20000 };
 #define BASE "dibao:{3205}:"
 
 static struct redis_server server;
-static struct call call; /* 64 KiB: not on the stack */
+static struct call call; /* too large for the stack */
 
 struct fixture {
 	sd_event *event;
