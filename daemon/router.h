@@ -3,8 +3,10 @@
  * The ROUTER socket: binds the endpoints, receives messages of subscribers, sends to one peer
  * without ever waiting for it (ROUTER_MANDATORY: a full peer is EAGAIN for itself alone).
  *
- * Routing ids are the server-generated ones (a zero byte and four more); a peer that chose its own
- * is not answered, for an identity is never derived from it.
+ * Routing ids are the server-generated ones (a zero byte and a number of four, the first one at
+ * random); a peer that chose its own is refused, for an identity is never derived from it. A peer's
+ * number is told to nobody and stands in no log (router_tag()): with it another peer could take its
+ * place in the moment after it left.
  */
 #ifndef DAEMON_ROUTER_H
 #define DAEMON_ROUTER_H
@@ -24,6 +26,8 @@ struct router_options {
 	void (*on_message)(uint32_t routing_id, const void *frame, size_t len, void *userdata);
 	/* A message of several frames: nothing that the protocol has. */
 	void (*on_garbage)(uint32_t routing_id, void *userdata);
+	/* A message of a peer that chose its routing id: router_answer() gets there. */
+	void (*on_named)(void *userdata);
 };
 
 int router_new(struct router **ret, const struct router_options *opt);
@@ -42,6 +46,12 @@ const char *router_last_endpoint(struct router *r);
 /* The User-Id of the message being handed to on_message; NULL: it has none. Borrowed until that
  * returns. What it is worth zap_user() says. */
 const char *router_user_id(const struct router *r);
+
+/* What stands for a peer in a log. */
+uint32_t router_tag(const struct router *r, uint32_t routing_id);
+
+/* One frame to who sent the message being handed on. 0 or -errno. */
+int router_answer(struct router *r, const void *frame, size_t len);
 
 /* One frame, or header and payload. payload is shared, not consumed; NULL: none.
  * 0, -EAGAIN the peer's queue is full, -EHOSTUNREACH it is gone, or another error. */

@@ -99,6 +99,13 @@ static void on_garbage(uint32_t routing_id, void *userdata)
 	sessions_on_garbage(s->sessions, routing_id);
 }
 
+static void on_named(void *userdata)
+{
+	struct server *s = userdata;
+
+	sessions_on_named(s->sessions);
+}
+
 static void on_gone(struct session *k, void *userdata)
 {
 	struct server *s = userdata;
@@ -329,7 +336,8 @@ static int make_parts(struct server *s)
 							    .io_threads = c->io_threads,
 							    .userdata = s,
 							    .on_message = on_message,
-							    .on_garbage = on_garbage});
+							    .on_garbage = on_garbage,
+							    .on_named = on_named});
 	if (r < 0)
 		return r;
 	r = zap_new(&s->zap, &(struct zap_options){.event = s->event,

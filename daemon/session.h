@@ -49,6 +49,7 @@ enum session_state {
 
 struct session {
 	uint32_t routing_id;
+	uint32_t tag; /* stands for it in the log */
 	enum session_state state;
 	char who[41];			   /* its key, or ZAP_LOCAL, ZAP_INSECURE */
 	const struct access_entry *access; /* borrowed from the policy in force */

@@ -29,10 +29,11 @@ void session_log(int level, const struct session *s, const char *text)
 {
 	char client[96], name[96], peer[32];
 
-	if (level > LOG_WARNING && !log_limited("session"))
+	/* Apart, so that no coming and going hides a refusal. */
+	if (level > LOG_WARNING && !log_limited(level == LOG_NOTICE ? "ended" : "session"))
 		return;
 	snprintf(client, sizeof client, "DIBAO_CLIENT=%s", s->durable[0] ? s->durable : "-");
-	snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, s->routing_id);
+	snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, s->tag);
 	snprintf(name, sizeof name, "DIBAO_NAME=%s", s->access ? s->access->name : "-");
 	log_event(level, NULL, text, client, name, peer);
 }
@@ -307,8 +308,7 @@ void sessions_on_garbage(struct sessions *m, uint32_t routing_id)
 	if (s)
 		sessions_end(m, s, DIBAO_REASON_PROTOCOL, "expected a message of one frame");
 	else
-		sessions_send_goodbye(m, routing_id, DIBAO_REASON_PROTOCOL,
-				      "expected a message of one frame");
+		refuse(m, routing_id, DIBAO_REASON_PROTOCOL, "expected a message of one frame");
 }
 
 /* ---- clockwork ---- */

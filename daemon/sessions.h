@@ -4,7 +4,7 @@
  *
  * sessions.c has the registry, the messages and the clockwork (position frames, silence, standby);
  * start.c the way from HELLO to the first frame; lease.c the leases; cursor.c the cursors that are
- * written back. They share the struct below; nobody else reads it.
+ * written back; refusal.c what gets no session. They share the struct below; nobody else reads it.
  *
  * A session ends in two steps: it is marked ENDED (nothing is sent to it any more) and freed in a
  * turn of its own, so that no caller finds one freed under it.
@@ -57,6 +57,8 @@ struct sessions *sessions_free(struct sessions *m);
 void sessions_accept(struct sessions *m, bool accept);
 void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *frame, size_t len);
 void sessions_on_garbage(struct sessions *m, uint32_t routing_id);
+/* A message of a peer that chose its routing id. */
+void sessions_on_named(struct sessions *m);
 /* fanout's on_gone. */
 void sessions_on_gone(struct session *s, void *userdata);
 
@@ -73,7 +75,7 @@ bool sessions_drained(const struct sessions *m);
 /* Second step: cursors flushed, leases released, all told. Then wait for n_outstanding == 0. */
 void sessions_goodbye_all(struct sessions *m, enum dibao_reason why, const char *text);
 
-/* ---- between the four files ---- */
+/* ---- between the five files ---- */
 struct session *sessions_find(struct sessions *m, uint32_t routing_id, uint64_t serial);
 void sessions_register(struct sessions *m, struct session *s);
 /* GOODBYE with a reason, then end. Writes its cursor and gives its lease back where that is due. */
@@ -81,6 +83,10 @@ void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, 
 void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_reason why,
 			   const char *text);
 void session_log(int level, const struct session *s, const char *text);
+
+/* Who has no session: GOODBYE, one line, one count. Inside the router's on_message or on_garbage.
+ */
+void refuse(struct sessions *m, uint32_t routing_id, enum dibao_reason why, const char *text);
 
 void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, const void *frame,
 		 size_t len, uint64_t now);

@@ -422,20 +422,6 @@ static void end_previous(struct sessions *m, const struct session *s)
 	}
 }
 
-static void refuse(struct sessions *m, uint32_t routing_id, const struct access_entry *e,
-		   enum dibao_reason why, const char *text)
-{
-	char name[96], peer[32];
-
-	*(why == DIBAO_REASON_PROTOCOL ? &m->n_protocol_errors : &m->n_refused) += 1;
-	if (log_limited("refused")) {
-		snprintf(name, sizeof name, "DIBAO_NAME=%s", e ? e->name : "-");
-		snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, routing_id);
-		log_event(LOG_NOTICE, LOG_ID_REFUSED, text, name, peer);
-	}
-	sessions_send_goodbye(m, routing_id, why, text);
-}
-
 /* The policy's word on a well-formed HELLO. */
 static struct access_answer grant(const struct access_entry *e, const struct wire_hello *h,
 				  struct asked *a)
@@ -486,7 +472,7 @@ static bool acceptable(struct sessions *m, uint32_t routing_id, const struct wir
 			return true;
 		why = answer.why;
 	}
-	refuse(m, routing_id, e, reason, why);
+	refuse(m, routing_id, reason, why);
 	return false;
 }
 
@@ -503,6 +489,7 @@ static struct session *enter(struct sessions *m, uint32_t routing_id, const stru
 		return session_free(s);
 	memcpy(s->hello, a, sizeof *a);
 	snprintf(s->who, sizeof s->who, "%s", who);
+	s->tag = router_tag(m->opt.router, routing_id);
 	s->access = access_who(m->opt.policy, who);
 	s->expires_ms = s->access->expires_ms;
 	s->rate = s->access->rate;
@@ -548,7 +535,7 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		if (s)
 			sessions_end(m, s, DIBAO_REASON_PROTOCOL, text);
 		else
-			refuse(m, routing_id, e, DIBAO_REASON_PROTOCOL, text);
+			refuse(m, routing_id, DIBAO_REASON_PROTOCOL, text);
 		return;
 	}
 	if (s) {
@@ -559,14 +546,14 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		return;
 	}
 	if (m->draining) {
-		refuse(m, routing_id, e, DIBAO_REASON_DRAINING, "daemon is stopping");
+		refuse(m, routing_id, DIBAO_REASON_DRAINING, "daemon is stopping");
 		return;
 	}
 	if (!e) {
 		/* A key is let in only while the policy knows it. */
 		bool had = who && strcmp(who, ZAP_INSECURE) != 0;
 
-		refuse(m, routing_id, NULL, had ? DIBAO_REASON_REVOKED : DIBAO_REASON_REFUSED,
+		refuse(m, routing_id, had ? DIBAO_REASON_REVOKED : DIBAO_REASON_REFUSED,
 		       had   ? "not in the policy any more"
 		       : who ? "nothing is granted to who has no key"
 			     : "not authenticated");
@@ -576,7 +563,7 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		return;
 	s = enter(m, routing_id, &h, who, &a, now);
 	if (!s) {
-		refuse(m, routing_id, e, DIBAO_REASON_BUSY, "no memory");
+		refuse(m, routing_id, DIBAO_REASON_BUSY, "no memory");
 		return;
 	}
 	end_previous(m, s);

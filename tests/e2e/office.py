@@ -22,7 +22,7 @@ def dibaoctl(b, *args, code=0, env=None):
 class Office:
     """A bureau whose tcp endpoint speaks CURVE: its policy, and the keys of all."""
 
-    def __init__(self, b, **names):
+    def __init__(self, b, conf=None, **names):
         self.b, self.keys, self.policy = b, {}, {}
         self.conf = b.path("access.conf")
         self.server = self.key("dibaod")
@@ -31,7 +31,7 @@ class Office:
         self.write()
         b.start_redis()
         b.setup()
-        b.d = b.daemon(access=self.conf, curve_key_file=b.path("dibaod.key"), insecure="no").start()
+        b.d = b.daemon(access=self.conf, curve_key_file=b.path("dibaod.key"), insecure="no", **(conf or {})).start()
 
     def key(self, name):
         """A fresh key pair, its secret in NAME.key."""

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is refused before there is a session: each refusal is a GOODBYE with its reason, one count
+ * and one line in the log (of which ten a minute are written, the others counted: log.h). What ends
+ * a session is sessions_end()'s, by the same rule.
+ */
+#include "log.h"
+#include "log_ids.h"
+#include "sessions.h"
+#include "zap.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { GOODBYE_MAX = 512 };
+
+static void note(struct sessions *m, const struct access_entry *e, const char *peer,
+		 enum dibao_reason why, const char *text)
+{
+	char name[96];
+
+	*(why == DIBAO_REASON_PROTOCOL ? &m->n_protocol_errors : &m->n_refused) += 1;
+	if (!log_limited("refused"))
+		return;
+	snprintf(name, sizeof name, "DIBAO_NAME=%s", e ? e->name : "-");
+	log_event(LOG_NOTICE, LOG_ID_REFUSED, text, name, peer);
+}
+
+/* By the policy in force; NULL: nobody. */
+static const struct access_entry *sender(const struct sessions *m)
+{
+	const char *who = zap_user(m->opt.zap, router_user_id(m->opt.router));
+
+	return who ? access_who(m->opt.policy, who) : NULL;
+}
+
+void refuse(struct sessions *m, uint32_t routing_id, enum dibao_reason why, const char *text)
+{
+	char peer[32];
+
+	snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, router_tag(m->opt.router, routing_id));
+	note(m, sender(m), peer, why, text);
+	sessions_send_goodbye(m, routing_id, why, text);
+}
+
+void sessions_on_named(struct sessions *m)
+{
+	static const char text[] = "a routing id of one's own is not allowed";
+	struct wire_goodbye g = {.reason = DIBAO_REASON_REFUSED, .text = {text, sizeof text - 1}};
+	uint8_t buf[GOODBYE_MAX];
+	int n = wire_goodbye_pack(buf, sizeof buf, WIRE_GOODBYE, &g);
+
+	note(m, sender(m), "DIBAO_PEER=-", g.reason, text);
+	/* One that is gone, or full, finds out by silence. */
+	if (n > 0)
+		router_answer(m->opt.router, buf, (size_t)n);
+}
