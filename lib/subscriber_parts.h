@@ -45,7 +45,7 @@ struct dibao_subscriber {
 	/* Reason told last of each endpoint since there was a session: said once, not at each
 	 * attempt. */
 	uint16_t told[ENDPOINTS_MAX];
-	volatile bool stopped;
+	_Atomic bool stopped; /* by a signal handler or another thread */
 	int callback_value;
 	unsigned n_dispatching;
 

@@ -42,7 +42,8 @@ struct dibao_redis_options {
 	unsigned timeout_ms;  /* connect and command; 0 = 5000 */
 };
 
-/* Connects and checks that the functions of this version are loaded. */
+/* Connects and checks that the functions of this version are loaded. -EINVAL an option, -ENOTCONN,
+ * -EACCES, -ENOSYS, -EIO, -ENOMEM. */
 int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_options *opt,
 			struct dibao_error *err);
 /* Waits for nothing: flush first. Returns NULL. */
@@ -59,14 +60,15 @@ int dibao_publish(struct dibao_publisher *p, const void *event, size_t len,
  * dibao_publisher_flush() or dibao_publisher_free() (then with -ENOTCONN), each
  * exactly once. Bytes are copied. If the call itself fails (-ENOTCONN, -ENOMEM)
  * that event was not taken and `done` is not called for it; with -ENOTCONN the
- * publisher is of no more use: make a new one and publish again.
+ * publisher is of no more use: make a new one and publish again. `done` (NULL: nobody asks) must
+ * not call the publisher.
  */
 typedef void (*dibao_publish_done)(void *userdata, int outcome_or_error,
 				   const struct dibao_error *err);
-int dibao_publisher_window(struct dibao_publisher *p, unsigned window);
+int dibao_publisher_window(struct dibao_publisher *p, unsigned window); /* -EINVAL; at first 256 */
 int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len,
 			dibao_publish_done done, void *userdata);
-/* Wait until nothing is in flight. */
+/* Wait until nothing is in flight. 0, -ENOTCONN. */
 int dibao_publisher_flush(struct dibao_publisher *p);
 
 #ifdef __cplusplus

@@ -37,6 +37,7 @@ extern "C" {
 struct dibao_context; /* a ZeroMQ context; share it between subscribers */
 struct dibao_subscriber;
 
+/* io_threads: 1 to 64. -EINVAL, -ENOMEM, -ENOSYS (libsodium does not start). */
 int dibao_context_new(struct dibao_context **ret, int io_threads);
 /* All its subscribers must be freed before. Returns NULL. */
 struct dibao_context *dibao_context_free(struct dibao_context *c);
@@ -81,8 +82,7 @@ enum dibao_state {
 	DIBAO_STATE_CONNECTING = 0,
 	DIBAO_STATE_STANDBY, /* another instance of the durable name is active */
 	DIBAO_STATE_ACTIVE,
-	DIBAO_STATE_REFUSED, /* final until reopened: see reason */
-	DIBAO_STATE_CLOSED,
+	DIBAO_STATE_REFUSED, /* final: see reason */
 };
 
 /* Why the daemon said goodbye, or what the library saw by itself (above 255). Only with the state
@@ -152,7 +152,8 @@ struct dibao_subscriber_options {
 	void (*on_confirmed)(struct dibao_subscriber *s, uint64_t id, int err, void *userdata);
 };
 
-/* Strings and arrays are copied. *ret is the caller's. -EINVAL, -ENOMEM. */
+/* Strings and arrays are copied. *ret is the caller's. -EINVAL an option, *err says which; -ENOMEM;
+ * -EMFILE; what dibao_key_read() returns. */
 int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ctx,
 			 const struct dibao_subscriber_options *opt, struct dibao_error *err);
 /* Sends pending acks and a goodbye; dibao_context_free() waits at most 200 ms for the wire. Not
@@ -163,12 +164,13 @@ struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s);
  * through reconnects (an epoll descriptor: level-triggered, timers included). */
 int dibao_subscriber_fd(struct dibao_subscriber *s);
 /* Do what is due; calls the callbacks. Handles at most `max` deliveries (0 = 1000).
- * Deliveries made, or -errno. */
+ * Deliveries made, or -errno, with which the subscriber is of no more use. */
 int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max);
 /* The simple loop: wait and dispatch until on_delivery returns non-zero (that value is
- * returned), dibao_subscriber_stop() (0), or a refusal (-EACCES). */
+ * returned), dibao_subscriber_stop() (0), a refusal (-EACCES), or an error that is final. */
 int dibao_subscriber_run(struct dibao_subscriber *s);
-void dibao_subscriber_stop(struct dibao_subscriber *s); /* async-signal-safe */
+/* Ends run(), now or when it is called next. Safe in a signal handler and from another thread. */
+void dibao_subscriber_stop(struct dibao_subscriber *s);
 
 /* Acknowledge one delivery, in any order. The floor (all up to it acked) goes out at most
  * every 20 ms or each half window. A delivery of an earlier connection counts for its
@@ -192,7 +194,8 @@ const char *dibao_receipt_name(enum dibao_receipt_state s);
 /*
  * Report what became of an event: `key` is its uid, or the 16-byte pid for the public view.
  * Sent again after a reconnect until confirmed; at most 1024 may be unconfirmed (-EAGAIN).
- * detail: at most 256 bytes of UTF-8, no personal data; may be NULL. Returns 0, *ret_id names it.
+ * detail: at most 256 bytes of UTF-8, no personal data; may be NULL. Returns 0, *ret_id names it;
+ * -EINVAL, -ENOMEM.
  */
 int dibao_subscriber_receipt(struct dibao_subscriber *s, const void *key, size_t key_len,
 			     enum dibao_receipt_state state, int64_t at_ms, const char *detail,

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# The manuals of section 7 against what they describe.
+# The manuals against what they describe.
 import glob
+import shlex
 
 from dibao_test import *
 
@@ -255,6 +256,57 @@ def the_shipped_policy_loads_and_it_and_its_page_name_every_option(b):
         assert re.search(rf"^#{option} = ", conf, re.M), f"config/access.conf: {option}"
         assert re.search(rf"^\.It Cm {option}$", page, re.M), f"dibao-access(7): {option}"
     assert set(re.findall(r"^#(\w+) = ", conf, re.M)) <= set(options)
+
+
+def headers():
+    """Their text by name, with and without comments."""
+    for path in sorted(glob.glob(ROOT + "/include/dibao/*.h")):
+        with open(path) as f:
+            text = f.read()
+        yield text, re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+
+
+def squeezed(text):
+    return re.sub(r"\s*\*\s*", " *", re.sub(r"\s+", " ", text)).replace("* *", "**").strip()
+
+
+@test
+def the_page_of_the_library_gives_every_exported_function_as_the_headers_do(b):
+    page = source("lib/libdibao.3")
+    nm = subprocess.run(["nm", "-D", "--defined-only", BUILD + "/lib/libdibao.so"], capture_output=True, text=True, check=True)
+    exported = set(re.findall(r" (dibao_\w+)@", nm.stdout))
+    declared, told = {}, {}
+    for _, code in headers():
+        for type_, name, args in re.findall(r"^((?:const |struct |enum |unsigned )*\w+[ *]+)(dibao_\w+)\(([^;{]*?)\);", code, re.M):
+            declared[name] = (squeezed(type_), [squeezed(a) for a in args.split(",")])
+    for type_, name, args in re.findall(r"^\.Ft (.*)\n\.Fn (dibao_\w+) (.*)", page, re.M):
+        told[name] = (squeezed(type_), [squeezed(a) for a in shlex.split(args)])
+    assert len(exported) > 40 and set(told) == exported, set(told) ^ exported
+    for name in exported:
+        assert told[name] == declared[name], f"{name}: {told[name]}, in the header {declared[name]}"
+
+
+@test
+def the_page_of_the_library_names_every_option_member_constant_and_error(b):
+    page = source("lib/libdibao.3")
+    members = set(re.findall(r"\w+", " ".join(re.findall(r"^(?:\.It )?\.?Fa (.*)", page, re.M))))
+    constants, errors = set(re.findall(r"DIBAO_\w+", page)), set(re.findall(r"^\.(?:It )?Er (-E\w+)", page, re.M))
+    n = 0
+    for text, code in headers():
+        for struct, body in re.findall(r"^struct (dibao_\w+) \{\n(.*?)^\}", code, re.M | re.S):
+            body = re.sub(r"struct \{.*?\}", "int", body, flags=re.S)  # the library's own
+            for line in body.split(";"):
+                line = re.sub(r"\(\*(\w+)\)\(.*", r" \1", line, flags=re.S)
+                for name in re.findall(r"(\w+)(?:\[.*?\])?\s*(?:,|$)", line):
+                    n += 1
+                    assert name in members, f"{struct}: {name}"
+        for name in re.findall(r"\bDIBAO_[A-Z_]+\b", code):
+            assert name in constants or name.endswith("_H"), name
+        for name in re.findall(r"-E[A-Z]+\b", text):
+            assert name in errors, name
+    assert n > 80, n
+    listed = set(re.findall(r"^\.It Er (-E\w+)", page.split(".Sh ERRORS")[1], re.M))
+    assert listed == errors, f"not in ERRORS: {errors - listed}"
 
 
 @test

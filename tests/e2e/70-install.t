@@ -79,6 +79,17 @@ def the_examples_are_built_against_the_installed_library_and_run(b):
 
 
 @test
+def the_program_that_the_page_of_the_library_shows_is_built_against_it(b):
+    i = Installed(b)
+    with open(os.path.join(i.prefix, "share/man/man3/libdibao.3")) as f:
+        shown = f.read().split(".Bd -literal -offset indent\n")[1].split(".Ed")[0].replace("\\en", "\\n")
+    with open(b.path("shown.c"), "w") as f:
+        f.write("#include <dibao/subscriber.h>\n#include <stdio.h>\n" + shown)
+    sh("cc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", *i.sanitize, "-o", b.path("shown"), b.path("shown.c"),
+       *i.pkg_config("--cflags", "--libs"))
+
+
+@test
 def the_examples_are_linked_with_the_static_library_too(b):
     b.start()
     i = Installed(b)
