@@ -113,7 +113,7 @@ void cursor_flush(struct sessions *m)
 		}
 }
 
-void cursor_write_last(struct sessions *m, struct session *s)
+void cursor_write_last(struct sessions *m, const struct session *s)
 {
 	static struct call call;
 	struct write *w;
@@ -130,5 +130,4 @@ void cursor_write_last(struct sessions *m, struct session *s)
 		free(w);
 	else
 		m->n_outstanding++;
-	s->cursor_dirty = false;
 }

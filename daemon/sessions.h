@@ -100,7 +100,7 @@ void lease_renew_all(struct sessions *m, uint64_t now);
 void lease_release(struct sessions *m, const struct session *s);
 
 void cursor_mark(struct sessions *m, struct session *s);
-void cursor_flush(struct sessions *m);			       /* all that are marked */
-void cursor_write_last(struct sessions *m, struct session *s); /* of one that ends */
+void cursor_flush(struct sessions *m);				     /* all that are marked */
+void cursor_write_last(struct sessions *m, const struct session *s); /* of one that ends */
 
 #endif

@@ -178,6 +178,24 @@ static inline void load_functions(struct fixture *f)
 		fail_msg("setup: %s", err.reason);
 }
 
+static inline bool redis_answers(struct fixture *f)
+{
+	redisReply *r = redisCommand(f->c, "PING");
+	bool yes = r && r->type != REDIS_REPLY_ERROR; /* it may still be loading */
+
+	freeReplyObject(r);
+	return yes;
+}
+
+/* After redis_server_stop(): with all it had. */
+static inline void redis_back(struct fixture *f)
+{
+	redis_server_start(&f->server, NULL);
+	redisFree(f->c);
+	f->c = redisConnectUnix(f->server.socket);
+	wait_until(f, redis_answers(f) && redis_link_is_up(f->link));
+}
+
 static inline void durable(struct fixture *f, const char *name)
 {
 	redis(f, "FCALL dibao_durable 1 " BASE " set %s 1000", name);
@@ -318,6 +336,15 @@ static inline void append(struct fixture *f, enum dibao_channel c, unsigned n)
 			 0);
 	fanout_live(f->fanout, c, s, first, n, before);
 	entries_forget();
+}
+
+/* The tail moves on over ids that hold nothing. */
+static inline void move_tail(struct fixture *f, enum dibao_channel c, struct entry_id to)
+{
+	struct segment *s;
+	uint32_t first;
+
+	assert_int_equal(history_append(f->history, c, NULL, 0, to, &s, &first), 0);
 }
 
 /* ---- set-up ---- */

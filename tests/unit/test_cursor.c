@@ -42,6 +42,7 @@ static void what_is_acknowledged_is_stored_by_itself(void **state)
 {
 	struct fixture *f = *state;
 	struct client *k = client_sent(f, "gw", 3);
+	int enabled = -1;
 
 	assert_string_equal(stored(f, "gw"), "0-0");
 	say_ack(k, PUBLIC);
@@ -54,6 +55,19 @@ static void what_is_acknowledged_is_stored_by_itself(void **state)
 	wait_until(f, k->n_items == 5);
 	say_ack(k, PUBLIC);
 	wait_until(f, !strcmp(stored(f, "gw"), "5-0"));
+	settle(f);
+	sd_event_source_get_enabled(f->sessions->cursor_timer, &enabled);
+	assert_int_equal(enabled, SD_EVENT_OFF);
+}
+
+static void acks_that_keep_coming_do_not_put_the_write_off(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_sent(f, "gw", 3);
+	struct session *s = session_of(f, k);
+
+	s->at[PUBLIC].acked = (struct entry_id){2, 0};
+	wait_until(f, (cursor_mark(f->sessions, s), !strcmp(stored(f, "gw"), "2-0")));
 }
 
 static void who_has_no_durable_name_has_no_cursor(void **state)
@@ -123,9 +137,7 @@ static void a_write_while_redis_is_away_is_done_when_it_is_back(void **state)
 	assert_false(session_of(f, k)->cursor_writing);
 	cursor_flush(f->sessions);
 	assert_true(session_of(f, k)->cursor_dirty);
-	redis_server_start(&f->server, NULL);
-	redisFree(f->c);
-	f->c = redisConnectUnix(f->server.socket);
+	redis_back(f);
 	wait_until(f, !strcmp(stored(f, "gw"), "3-0"));
 	assert_int_equal(session_of(f, k)->state, SESSION_ACTIVE);
 }
@@ -246,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_place_is_stored_before_the_welcome),
 		TEST(what_is_acknowledged_is_stored_by_itself),
+		TEST(acks_that_keep_coming_do_not_put_the_write_off),
 		TEST(who_has_no_durable_name_has_no_cursor),
 		TEST(an_ack_that_moves_nothing_writes_nothing),
 		TEST(a_write_that_redis_refuses_is_done_again),
