@@ -30,6 +30,7 @@ confined zmq 'zmq\.h' lib/context.c lib/link.c lib/link_socket.c lib/inflight.h 
 confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c lib/host/redis_link.h lib/host/redis_link.c \
 	lib/host/redis_arena.h lib/host/redis_arena.c clients/ctl/redis.h
 confined microhttpd 'microhttpd\.h' lib/host/httpd_parts.h
+confined utf8proc 'utf8proc\.h' clients/sms/smstext.c clients/sms/person.c
 confined jansson 'jansson\.h' lib/json.c daemon/control.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')
 
 # Dependencies point one way: programs, lib, include.
