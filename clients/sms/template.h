@@ -35,7 +35,7 @@
 
 enum {
 	TEMPLATE_FILES_MAX = 500,
-	TEMPLATE_VARS_MAX = 24,	    /* {fields} of one body */
+	TEMPLATE_VARS_MAX = 16,	    /* {fields} of one body */
 	TEMPLATE_VERSION_BYTES = 17 /* 16 hex digits and a NUL */
 };
 
