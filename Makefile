@@ -177,7 +177,7 @@ deps: ## install what is missing (Debian: apt-get)
 D := $(DESTDIR)$(PREFIX)
 L := $(DESTDIR)$(LIBDIR)
 MANUALS = $(wildcard lib/*.[1-9] daemon/*.[1-9] clients/*/*.[1-9] config/*.[1-9])
-CONFIGS = $(wildcard config/*.conf config/*.tsv)
+CONFIGS = $(wildcard config/*.conf config/*.tsv config/sms/*.tsv config/sms/*/*.tmpl)
 INSTALLED = $(filter-out %/dibao-seed,$(PROGRAMS))
 SERVICES = $(wildcard config/*.service)
 COMPLETION = $(wildcard clients/ctl/dibaoctl.bash)
@@ -194,7 +194,7 @@ install: all ## install below DESTDIR and PREFIX (/usr/local)
 	for u in $(SERVICES); do sed 's|/usr/local|$(PREFIX)|; s|/etc/dibao|$(SYSCONFDIR)/dibao|' $$u > $(D)/lib/systemd/system/$${u##*/} || exit 1; done
 	for m in $(MANUALS); do install -D -m 644 $$m $(D)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
 	for c in $(COMPLETION); do install -D -m 644 $$c $(D)/share/bash-completion/completions/dibaoctl || exit 1; done
-	for c in $(CONFIGS); do to=$(DESTDIR)$(SYSCONFDIR)/dibao/$${c##*/}; test -e $$to || install -m 644 $$c $$to || exit 1; done
+	for c in $(CONFIGS); do to=$(DESTDIR)$(SYSCONFDIR)/dibao/$${c#config/}; test -e $$to || install -D -m 644 $$c $$to || exit 1; done
 
 uninstall: ## remove what install installed, but for the configuration
 	for p in $(notdir $(INSTALLED)); do rm -f $(D)/bin/$$p; done
