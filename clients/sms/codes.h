@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CODES_MAX = 2000, CODES_CODE_MAX = 32 };
+enum { CODES_MAX = 2000, CODES_CODE_MAX = 64 };
 
 struct code_action {
 	bool retry, number, content, stop, final, done;
