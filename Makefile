@@ -53,7 +53,7 @@ SEED_SRC := $(filter-out seeds/main.c,$(wildcard seeds/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
-E2E_SRC := $(filter-out tests/e2e/shim.c,$(wildcard tests/e2e/*.c))
+E2E_SRC := $(filter-out tests/e2e/shim.c tests/e2e/leaky.c,$(wildcard tests/e2e/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(BUILD)/obj/lib/queue_lua.o
 # What a test may link: programs without their main.c, each part needing those behind it.
@@ -64,7 +64,8 @@ UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/replay_%,$(FUZZ_SRC))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(E2E_SRC))
-E2E_SHIM := $(BUILD)/tests/shim.so
+E2E_SHIM := $(BUILD)/tests/shim.so $(BUILD)/tests/dibaod-leaky
+LEAKY := -Wl,--wrap=dibao_view_encode
 
 .PHONY: all
 all: $(PROGRAMS) $(BUILD)/lib/libdibao.a $(BUILD)/lib/libdibao.so ## build programs and library
@@ -125,7 +126,7 @@ $(BUILD)/bin/dibao-board: $(call obj,clients/board/main.c) $(patsubst %,$(BUILD)
 $(BUILD)/bin/dibao-seed: $(call obj,seeds/main.c $(SEED_SRC)) $(BUILD)/lib/libdibao.a
 	$(call link)
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(PARTS)
-	$(call link,$(CLIENT_LIBS) -lcmocka)
+	$(call link,$(CLIENT_LIBS) -lcmocka $(WRAP))
 $(BUILD)/tests/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(PARTS)
 	$(call link,$(CLIENT_LIBS))
 # Linked by tests/fuzz/run.sh alone, which sets clang and its sanitizers.
@@ -135,8 +136,12 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(PARTS)
 	$(call link,$(CLIENT_LIBS))
 $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/lib/libdibao.a
 	$(call link)
+# The daemon with a public encoder that can be made to leak: its canary must find out.
+$(BUILD)/tests/dibaod-leaky: $(call obj,daemon/main.c tests/e2e/leaky.c) $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libhost.a $(BUILD)/lib/libdibao.a
+	$(call link,$(LEAKY))
+$(BUILD)/tests/test_canary: WRAP := $(LEAKY)
 # Goes into other programs, so without a sanitizer of its own.
-$(E2E_SHIM): tests/e2e/shim.c
+$(BUILD)/tests/shim.so: tests/e2e/shim.c
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LD      $@")
 	$(Q)$(CC) -std=gnu17 -O2 -Wall -Wextra -D_GNU_SOURCE -fPIC -shared -o $@ $<

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bringup.h"
+#include "canary.h"
 #include "control.h"
 #include "housekeeping.h"
 #include "log.h"
@@ -58,8 +59,12 @@ static int bind_all(struct server *s)
 
 static void serve(struct server *s)
 {
-	int r = bind_all(s);
+	int r = canary_start(s->canary);
 
+	if (r == -EACCES)
+		return; /* the alarm is given, the loop ends */
+	if (r == 0)
+		r = bind_all(s);
 	if (r == 0 && s->config->control[0]) {
 		r = control_new(&s->control, s, s->config->control);
 		if (r < 0)

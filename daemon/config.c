@@ -26,6 +26,7 @@ static const struct option_spec rows[] = {
 	{"dibao", "curve_key_file", KIND_TEXT, AT(curve_key_file), "", 0, 512, false, NULL},
 	{"dibao", "insecure", KIND_BOOL, AT(insecure), "no", 0, 0, false, NULL},
 	{"dibao", "view_key_file", KIND_TEXT, AT(view_key_file), "", 0, 512, false, NULL},
+	{"dibao", "canary_ms", KIND_MS, AT(canary_ms), "1h", 100, 24 * 3600 * SECOND, true, NULL},
 	{"dibao", "io_threads", KIND_COUNT, AT(io_threads), "1", 1, 8, false, NULL},
 	{"dibao", "max_sessions", KIND_COUNT, AT(max_sessions), "10000", 1, 100000, true, NULL},
 	{"redis", "redis", KIND_TEXT, AT(redis), "unix:/run/redis/redis-server.sock", 1, 256, false,

@@ -2,6 +2,7 @@
 #include "server.h"
 #include "audit.h"
 #include "bringup.h"
+#include "canary.h"
 #include "clock.h"
 #include "control.h"
 #include "credential.h"
@@ -111,6 +112,15 @@ static void on_gone(struct session *k, void *userdata)
 	struct server *s = userdata;
 
 	sessions_on_gone(k, s->sessions);
+}
+
+static void on_leak(const char *why, void *userdata)
+{
+	struct server *s = userdata;
+
+	log_event(LOG_ALERT, LOG_ID_CANARY, why);
+	s->exit_code = EX_SOFTWARE;
+	sd_event_exit(s->event, EX_SOFTWARE);
 }
 
 /* ---- signals ---- */
@@ -375,6 +385,11 @@ static int make_parts(struct server *s)
 								  .policy = s->policy});
 	if (r < 0)
 		return r;
+	r = canary_new(&s->canary,
+		       &(struct canary_options){
+			       .event = s->event, .config = c, .userdata = s, .on_leak = on_leak});
+	if (r < 0)
+		return r;
 	return housekeeping_new(&s->housekeeping,
 				&(struct housekeeping_options){.event = s->event,
 							       .link = s->main,
@@ -453,6 +468,7 @@ struct server *server_free(struct server *s)
 	control_free(s->control);
 	s->draining = true;
 	housekeeping_free(s->housekeeping);
+	canary_free(s->canary);
 	redis_link_free(s->tail);
 	redis_link_free(s->range);
 	redis_link_free(s->main);

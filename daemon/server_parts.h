@@ -9,6 +9,7 @@
 
 #include <dibao/view.h>
 
+struct canary;
 struct control;
 struct housekeeping;
 
@@ -32,6 +33,7 @@ struct server {
 	struct access *policy;
 	struct control *control;
 	struct housekeeping *housekeeping;
+	struct canary *canary;
 	char curve_key[DIBAO_KEY_TEXT]; /* secret; "" = none, or bound already */
 	uint8_t view_key[DIBAO_VIEW_KEY_BYTES];
 	char base[64], daemon_id[128];

@@ -20,6 +20,7 @@
 #define LOG_ID_LOST	    "467f6e26a13e4699b6362d5409ae9587" /* a range nobody can get any more */
 #define LOG_ID_CLOCK	    "0ef53a01e83f4e5e87ea052ddbc629cf" /* clocks disagree; trimming stopped */
 #define LOG_ID_REFUSED	    "7ab40eb07e4d4264a39845f44ece01ac" /* a client was refused */
+#define LOG_ID_CANARY	    "b1c9f2d64e0a4f7f9d3a5e8c7260e41b" /* something private got by */
 #define LOG_ID_PROTOCOL	    "9897fd5a28be4f8aac0fffb46852844b" /* a client broke the protocol */
 
 #endif

@@ -284,7 +284,7 @@ def some(uids):
 
 class Daemon:
     def __init__(self, b, name, conf):
-        self.b, self.name, self.conf, self.env = b, name, conf, {}
+        self.b, self.name, self.conf, self.env, self.program = b, name, conf, {}, BUILD + "/bin/dibaod"
         self.control, self.config, self.out = b.path(name + ".ctl"), b.path(name + ".conf"), b.path(name + ".log")
         self.ipc = "ipc://" + b.path(name + ".zmq")
         self.tcp = f"tcp://127.0.0.1:{free_port()}"
@@ -314,7 +314,7 @@ class Daemon:
             os.unlink(path)
         self.notify.bind(path)
         self.told = ""
-        self.process = self.b.process([BUILD + "/bin/dibaod", "-c", self.config], self.out,
+        self.process = self.b.process([self.program, "-c", self.config], self.out,
                                       {**os.environ, **self.env, "NOTIFY_SOCKET": path})
         if wait:
             self.wait_told("READY=1", seconds)
