@@ -135,6 +135,8 @@ static void a_write_while_redis_is_away_is_done_when_it_is_back(void **state)
 	wait_until(f, !redis_link_is_up(f->link));
 	assert_int_equal(f->sessions->n_outstanding, 0);
 	assert_false(session_of(f, k)->cursor_writing);
+	/* The timer is all that leads to the next attempt. */
+	sd_event_source_set_enabled(f->sessions->cursor_timer, SD_EVENT_OFF);
 	cursor_flush(f->sessions);
 	assert_true(session_of(f, k)->cursor_dirty);
 	redis_back(f);
