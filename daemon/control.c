@@ -157,7 +157,7 @@ static json_t *do_status(struct server *s, const char *who)
 		(json_int_t)frame_live_bytes());
 	json_t *n = json_pack(
 		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I}",
+		"s:I, s:I, s:I}",
 		"entries", (json_int_t)r->n_entries, "entry_bytes", (json_int_t)r->n_bytes,
 		"adopted", (json_int_t)r->n_adopted, "repeats", (json_int_t)r->n_repeats,
 		"quarantined", (json_int_t)r->n_quarantined, "unknown_keys",
@@ -165,7 +165,9 @@ static json_t *do_status(struct server *s, const char *who)
 		(json_int_t)f->n_items, "bytes", (json_int_t)f->n_bytes, "slice_reads",
 		(json_int_t)h->n_loads, "refused", (json_int_t)s->sessions->n_refused, "revoked",
 		(json_int_t)s->sessions->n_revoked, "keys_refused", (json_int_t)zap_refused(s->zap),
-		"protocol_errors", (json_int_t)s->sessions->n_protocol_errors, "receipts",
+		"protocol_errors", (json_int_t)s->sessions->n_protocol_errors, "superseded",
+		(json_int_t)s->sessions->n_superseded, "no_session",
+		(json_int_t)s->sessions->n_no_session, "receipts",
 		(json_int_t)s->sessions->n_receipts, "canaries",
 		(json_int_t)canary_counters(s->canary)->n_flights, "canary_ms",
 		(json_int_t)canary_counters(s->canary)->last_ms);

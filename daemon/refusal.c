@@ -14,13 +14,34 @@
 
 enum { GOODBYE_MAX = 512 };
 
+void refusal_count(struct sessions *m, enum dibao_reason why)
+{
+	switch (why) {
+	case DIBAO_REASON_PROTOCOL:
+		m->n_protocol_errors++;
+		break;
+	case DIBAO_REASON_REVOKED:
+		m->n_revoked++;
+		break;
+	case DIBAO_REASON_SUPERSEDED:
+		m->n_superseded++;
+		break;
+	case DIBAO_REASON_NO_SESSION:
+		m->n_no_session++;
+		break;
+	default: /* refused, version, busy, draining */
+		m->n_refused++;
+	}
+}
+
 static void note(struct sessions *m, const struct access_entry *e, const char *peer,
 		 enum dibao_reason why, const char *text)
 {
 	char name[96];
 
-	*(why == DIBAO_REASON_PROTOCOL ? &m->n_protocol_errors : &m->n_refused) += 1;
-	if (!log_limited("refused"))
+	refusal_count(m, why);
+	/* Who goes on speaking after its end is told once a message. */
+	if (!log_limited(why == DIBAO_REASON_NO_SESSION ? "no session" : "refused"))
 		return;
 	snprintf(name, sizeof name, "DIBAO_NAME=%s", e ? e->name : "-");
 	log_event(LOG_NOTICE, LOG_ID_REFUSED, text, name, peer);

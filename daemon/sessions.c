@@ -135,12 +135,8 @@ void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, 
 	if (s->state == SESSION_ENDED)
 		return;
 	sessions_send_goodbye(m, s->routing_id, why, text);
-	if (why == DIBAO_REASON_PROTOCOL)
-		m->n_protocol_errors++;
-	if (why == DIBAO_REASON_REFUSED)
-		m->n_refused++;
-	if (why == DIBAO_REASON_REVOKED)
-		m->n_revoked++;
+	if (why != DIBAO_REASON_DRAINING && why != DIBAO_REASON_CLOSING)
+		refusal_count(m, why);
 	if (why != DIBAO_REASON_DRAINING)
 		session_log(why == DIBAO_REASON_CLOSING ? LOG_INFO : LOG_NOTICE, s, text);
 	end_quietly(m, s, why != DIBAO_REASON_SUPERSEDED);
@@ -281,8 +277,7 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 	}
 	if (!s) {
 		if (kind != WIRE_BYE)
-			sessions_send_goodbye(m, routing_id, DIBAO_REASON_NO_SESSION,
-					      "say HELLO first");
+			refuse(m, routing_id, DIBAO_REASON_NO_SESSION, "say HELLO first");
 		return;
 	}
 	s->heard_usec = now;

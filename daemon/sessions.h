@@ -47,7 +47,7 @@ struct sessions {
 	uint64_t next_serial, renew_due_usec;
 	unsigned n_outstanding; /* writes under way to Redis, for the drain */
 	bool accepting, draining;
-	uint64_t n_refused, n_revoked, n_protocol_errors, n_receipts;
+	uint64_t n_refused, n_revoked, n_protocol_errors, n_superseded, n_no_session, n_receipts;
 };
 
 int sessions_new(struct sessions **ret, const struct sessions_options *opt);
@@ -84,6 +84,7 @@ void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_r
 			   const char *text);
 void session_log(int level, const struct session *s, const char *text);
 
+void refusal_count(struct sessions *m, enum dibao_reason why);
 /* Who has no session: GOODBYE, one line, one count. Inside the router's on_message or on_garbage.
  */
 void refuse(struct sessions *m, uint32_t routing_id, enum dibao_reason why, const char *text);
