@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fresh the wall is, as a pure judgement: from the time of the daemon's last heartbeat alone.
+//
+// Two clocks look at it, and either can find it stale: trusted time against the heartbeat's own, and
+// the monotonic clock since the heartbeat last moved on, which also holds while time is unknown or was
+// set back. That the stream to this page lives says nothing, nor does an event that came.
+
+import { dayText, timeText } from './clock.js';
+
+export const STALE_MS = 45000;
+
+export class Freshness {
+	#heartbeat = null;
+	#movedOn = null;
+
+	// As the server told it; mono: ms that only go forward.
+	hear(heartbeatMs, mono) {
+		if (!Number.isFinite(heartbeatMs) || heartbeatMs <= 0) return;
+		if (this.#heartbeat !== null && heartbeatMs === this.#heartbeat) return;
+		this.#heartbeat = heartbeatMs;
+		this.#movedOn = mono;
+	}
+
+	get heartbeat() {
+		return this.#heartbeat;
+	}
+
+	// { stale, since (ms or null), text }
+	judge(now, mono) {
+		const since = this.#heartbeat;
+		if (since === null) return { stale: true, since, text: '连接中断 · 尚未收到数据' };
+		const stale = mono - this.#movedOn >= STALE_MS || (now !== null && now - since >= STALE_MS);
+		if (!stale) return { stale, since, text: `更新于 ${timeText(since)}` };
+		const sameDay = now !== null && dayText(now) === dayText(since) && Math.abs(now - since) < 86400000;
+		return { stale, since, text: `连接中断 · 数据截至 ${sameDay ? '' : `${dayText(since)} `}${timeText(since)}` };
+	}
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text of events as it may stand on the wall.
+//
+// All text comes in from people's keyboards and goes into the page by textContent only, so markup is
+// harmless. What is left to harm is taken out here: characters that turn, hide or join text (bidi
+// overrides, zero width, control, tags), heaps of combining marks, line ends, and length. What is
+// cut ends in "…", so that it is seen to be cut. Every string that is kept is a new, flat one: a slice
+// would keep the whole it was cut from in memory.
+
+// In code points. Names of 20 and reasons of 300 stand whole.
+export const LIMIT = {
+	station: 40, name: 24, honour: 28, rank: 16, place: 32, ref: 40, reason: 300, contact: 48, standing: 400,
+};
+
+const RAW_MAX = 4096; // nothing behind this is looked at
+
+export function clean(value, limit) {
+	if (typeof value !== 'string') return '';
+	const long = value.length > RAW_MAX;
+	const text = (long ? value.slice(0, RAW_MAX) : value)
+		.replace(/\p{Cs}/gu, '\ufffd')
+		.replace(/[\s\p{Zl}\p{Zp}]+/gu, ' ')
+		.replace(/[\p{Cc}\p{Cf}]/gu, '')
+		.replace(/(\p{M}{2})\p{M}+/gu, '$1')
+		.trim();
+	const points = Array.from(text);
+	if (points.length <= limit && !long) return points.join('');
+	return points.slice(0, limit - 1).join('') + '…';
+}
+
+// Width in em of text in the page's fonts, never too small: Han and all unknown 1, the wider
+// pictures 1.4, Latin by kind. Lines are counted with it (measure.js), so what it says must hold.
+export function em(text) {
+	let width = 0;
+	for (const char of text) {
+		const code = char.codePointAt(0);
+		if (code < 0x20) continue;
+		else if (code < 0x7f) width += 'MW@%m—w'.includes(char) ? 1 : char >= 'A' && char <= 'Z' ? 0.78 : 0.64;
+		else if (code < 0x250) width += 0.8;
+		else if (code >= 0x1f000 && code < 0x1fb00) width += 1.4;
+		else if (code === 0xfdfd) width += 12;
+		else width += 1;
+	}
+	return width;
+}
