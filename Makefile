@@ -20,7 +20,8 @@ PKG_CONFIG ?= pkg-config
 DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpack-dev libsystemd-dev libinih-dev libsodium-dev libjansson-dev \
 	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libutf8proc-dev
 DEPS_RUN := redis-server redis-tools
-DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace
+DEPS_BOARD := fonts-noto-cjk fonts-hanazono
+DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace chromium nodejs npm $(DEPS_BOARD)
 DEPS_BENCH := gnuplot-nox python3
 PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
@@ -146,16 +147,24 @@ $(BUILD)/tests/shim.so: tests/e2e/shim.c
 	@$(if $(Q),echo "  LD      $@")
 	$(Q)$(CC) -std=gnu17 -O2 -Wall -Wextra -D_GNU_SOURCE -fPIC -shared -o $@ $<
 
-.PHONY: test unit e2e
+.PHONY: test unit e2e web
 unit-programs: $(UNITS) $(FUZZ) $(E2E_TOOLS) $(E2E_SHIM)
 unit: all unit-programs ## unit tests and replay of the fuzz corpora
 	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove -e 'timeout 120' $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t)
 e2e: all unit-programs ## end-to-end tests: real Redis, real processes
 	@DIBAO_BUILD=$(abspath $(BUILD)) prove -e 'timeout 180' --timer $(or $(T),$(wildcard tests/e2e/*.t))
+# The page in a real browser. Node's packages go below build/, beside no source.
+WEB := build/web/node_modules/.package-lock.json
+$(WEB): tests/web/package.json tests/web/package-lock.json
+	@mkdir -p build/web && cp $^ build/web/
+	@$(if $(Q),echo "  NPM     build/web")
+	$(Q)cd build/web && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
+web: all $(WEB) ## the board's page in Chromium; screenshots in build/web/shots
+	@DIBAO_BUILD=$(abspath $(BUILD)) prove -e 'timeout 180' --timer $(or $(T),$(wildcard tests/web/*.t))
 test: deps ## everything: all set-up, all tests
 	@$(MAKE) --no-print-directory test-all
-test-all: all unit-programs
-	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t)
+test-all: all unit-programs $(WEB)
+	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t) $(wildcard tests/web/*.t)
 
 .PHONY: run
 run: deps ## start it all on a private Redis and play the seed events; Ctrl-C ends it

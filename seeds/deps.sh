@@ -79,6 +79,8 @@ find_missing()
 		sed -n 's/^installed //p' | tr '\n' ' ') "
 	missing=
 	for package; do
+		# Node.js from elsewhere than Debian brings npm, and forbids the package of that name.
+		[ "$package" = npm ] && command -v npm >/dev/null && continue
 		case $installed in
 		*" $package "*) ;;
 		*) missing="$missing $package" ;;
