@@ -137,16 +137,17 @@ def three(b, **offline):
 
 def published_and_taken_back(b, away):
     """A at 胥江 is corrected by B at 吴中; an award, public, is corrected by a private one and back;
-    a penalty is retracted. The subscriber `away` is offline meanwhile."""
+    penalties and an award are retracted, also from elsewhere. The subscriber `away` is offline meanwhile."""
     b.start()
     rs = three(b)
     for bytes_ in (event("p", "penalty", HUXU, **PAIR), event("q", "award", HUXU, **PAIR),
                    event("x", "award", WUZHONG, private=True, **PAIR), event("y", "award", HUXU, **PAIR),
-                   event("z", "penalty", WUZHONG, **PAIR)):
+                   event("z", "penalty", WUZHONG, **PAIR), event("t", "penalty", HUXU, **PAIR),
+                   event("u", "award", HUXU, **PAIR)):
         b.publish(bytes_)
-    rs["huxu"].wait_for({"p", "q", "y"}), rs["wuzhong"].wait_for({"x", "z"})
-    rs["awards"].wait_for({"q", "x", "y"}), rs["penalties"].wait_for({"p", "z"})
-    until(lambda: len(rs["board"].uids()) == 2, "the board shows the public awards")
+    rs["huxu"].wait_for({"p", "q", "y", "t", "u"}), rs["wuzhong"].wait_for({"x", "z"})
+    rs["awards"].wait_for({"q", "x", "y", "u"}), rs["penalties"].wait_for({"p", "z", "t"})
+    until(lambda: len(rs["board"].uids()) == 3, "the board shows the public awards")
     shown = set(rs["board"].uids())
     if away:
         rs[away].stop()
@@ -154,20 +155,22 @@ def published_and_taken_back(b, away):
                    event("q2", "award", HUXU, private=True, corrects="q", **PAIR),  # public -> private
                    event("x2", "award", WUZHONG, corrects="x", **PAIR),             # private -> public
                    event("y2", "award", WUZHONG, corrects="y", **PAIR),             # A -> B, both public
-                   event("z2", "penalty", WUZHONG, retracts="z", **PAIR)):
+                   event("z2", "penalty", WUZHONG, retracts="z", **PAIR),
+                   event("t2", "penalty", WUZHONG, retracts="t", **PAIR),           # A, by B
+                   event("u2", "award", WUZHONG, private=True, retracts="u", **PAIR)):  # public, by a private one of B
         b.publish(bytes_)
     if away:
         rs[away].start()
-    rs["huxu"].wait_for({"p", "q", "y", "q2"})
-    rs["wuzhong"].wait_for({"x", "z", "p2", "x2", "y2", "z2"})
-    rs["awards"].wait_for({"q", "x", "y", "q2", "x2", "y2"})
-    rs["penalties"].wait_for({"p", "z", "p2", "z2"})
+    rs["huxu"].wait_for({"p", "q", "y", "t", "u", "q2"})
+    rs["wuzhong"].wait_for({"x", "z", "p2", "x2", "y2", "z2", "t2", "u2"})
+    rs["awards"].wait_for({"q", "x", "y", "u", "q2", "x2", "y2", "u2"})
+    rs["penalties"].wait_for({"p", "z", "t", "p2", "z2", "t2"})
     # Who sees only the original is told that it is withdrawn; who sees the new one reads it there.
-    rs["huxu"].wait_withdrawn({"p", "y"})
-    until(lambda: len(rs["board"].uids()) == 4, "the board gets the awards that are public now")
+    rs["huxu"].wait_withdrawn({"p", "y", "t", "u"})
+    until(lambda: len(rs["board"].uids()) == 5, "the board gets the awards that are public now")
     rs["board"].wait_withdrawn(shown)
     # (Across audiences the notice is an entry of its own, and tells those too.)
-    for name, saw in (("huxu", {"p", "q", "y"}), ("wuzhong", {"x"}), ("awards", {"q", "x"}), ("penalties", set())):
+    for name, saw in (("huxu", {"p", "q", "y", "t", "u"}), ("wuzhong", {"x"}), ("awards", {"q", "x", "u"}), ("penalties", set())):
         assert rs[name].withdrawn() <= saw, f"{name} is told of {rs[name].withdrawn()}"
     assert rs["board"].withdrawn() == shown
     # A late board does not get again what was taken back, nor ever a private one.
@@ -175,9 +178,9 @@ def published_and_taken_back(b, away):
     late.wait_for(set(rs["board"].uids()) - shown)
     # Who asks for history gets the originals marked.
     replay = b.recorder("replay", "-s", "time:1000")
-    replay.wait_for({"p", "q", "x", "y", "z", "p2", "q2", "x2", "y2", "z2"})
+    replay.wait_for({"p", "q", "x", "y", "z", "t", "u", "p2", "q2", "x2", "y2", "z2", "t2", "u2"})
     marked = {l[1] for l in replay.lines() if l[2:] == ["w"]}
-    assert marked == {"p", "q", "x", "y", "z"}, marked
+    assert marked == {"p", "q", "x", "y", "z", "t", "u"}, marked
 
 
 @test

@@ -377,6 +377,7 @@ class Bureau:
         self.dir = tempfile.mkdtemp(prefix="dibao-e2e-", dir="/tmp")
         self.fsync, self.processes, self.daemons, self.recorders = fsync, [], [], {}
         self.redis_env, self.daemon_env, self.proxies = {}, {}, []
+        self.ordered = True  # False: what stands in the streams was put there anew
         self.expected = None  # a pattern of errors that daemons may log
         self.redis_socket, self.view_key = self.path("redis.sock"), self.path("view.key")
         with open(self.view_key, "w") as f:
@@ -480,6 +481,23 @@ class Bureau:
                     text = f.read()
                 assert not re.search("Sanitizer|runtime error:", text), f"a sanitizer's report is in {name}"
 
+    def check_order(self):
+        """Within a channel each recorder had the events in the order in which they stand there."""
+        if not self.ordered or not self.redis.alive():
+            return
+        for c in CHANNELS:
+            place = {}
+            for i, (_, f) in enumerate(self.r.xrange(self.key(c))):
+                e = envelope(f.get(b"e"))
+                if e and e.get("uid") not in place:
+                    place[e["uid"]] = i
+            for r in self.recorders.values():
+                at = -1
+                for l in r.lines():
+                    if l[0] == c and l[2:] != ["withdrawn"] and l[1] in place:
+                        assert place[l[1]] > at, f"{r.name} has {l[1]} out of order in {c}"
+                        at = place[l[1]]
+
     def check_logs(self):
         """Errors that a daemon logged are wanted ones."""
         for d in self.daemons:
@@ -528,6 +546,15 @@ def event(uid, type="penalty", org=HUXU, badge="F000001", **more):
                           "person": {"badge": badge, "name": "演示"}, "issuer": "演示局", **more, "body": body})
 
 
+def envelope(bytes_):
+    """The event as a map; None if it is none."""
+    try:
+        e = msgpack.unpackb(bytes_)
+        return e if isinstance(e, dict) else None
+    except Exception:
+        return None
+
+
 def generated(n, prefix="e"):
     return {f"{prefix}-{i}" for i in range(n)}
 
@@ -552,6 +579,7 @@ def run_one(f, fsync):
         for r in b.recorders.values():
             if r.want is not None:
                 r.has_exactly(r.want)
+        b.check_order()
         b.stop_all()
         b.check_sanitizers()
         b.check_logs()
