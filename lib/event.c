@@ -60,6 +60,9 @@ static int refuse_length(struct walk *w, uint8_t slot, uint32_t n)
 {
 	const struct dibao_field_spec *s = w->flat->specs[slot];
 
+	if (s->min == s->max)
+		return fail(w->err, -EINVAL, w->flat->paths[slot], "expected %lld bytes, got %u",
+			    (long long)s->min, n);
 	return fail(w->err, -EINVAL, w->flat->paths[slot], "expected %lld to %lld bytes, got %u",
 		    (long long)s->min, (long long)s->max, n);
 }

@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,30 @@ struct headings *headings_free(struct headings *h)
 		free(h);
 	}
 	return NULL;
+}
+
+static void put(crypto_generichash_state *s, const char *text)
+{
+	crypto_generichash_update(s, (const unsigned char *)text, strlen(text) + 1);
+}
+
+void headings_hash(const struct headings *h, uint8_t ret_hash[16])
+{
+	crypto_generichash_state s;
+
+	crypto_generichash_init(&s, NULL, 0, 16);
+	for (size_t i = 0; i < h->n_named; i++) {
+		const struct named *n = &h->named[i];
+
+		put(&s, n->key);
+		put(&s, n->ambiguous ? "?" : n->heading.path);
+		put(&s, n->heading.yuan ? "yuan" : n->heading.narrow ? "narrow" : "");
+	}
+	for (size_t i = 0; i < h->n_values; i++) {
+		put(&s, h->values[i].key);
+		put(&s, h->values[i].meaning ? h->values[i].meaning : "");
+	}
+	crypto_generichash_final(&s, ret_hash, 16);
 }
 
 const struct heading *headings_find(const struct headings *h, const char *text)

@@ -9,6 +9,7 @@
 #define CTL_HEADINGS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { HEADINGS_MAX = 2000, HEADINGS_VALUES_MAX = 50000, HEADINGS_PATH_MAX = 48 };
 
@@ -28,6 +29,9 @@ int headings_new(struct headings **ret); /* -ENOMEM */
 struct headings *headings_free(struct headings *h);
 /* 0, or -EINVAL, -ENOMEM, errors of open(): *fault tells which line. */
 int headings_load(struct headings *h, const char *path, struct headings_fault *fault);
+
+/* Of all that is known: two that have the same read every row alike. */
+void headings_hash(const struct headings *h, uint8_t ret_hash[16]);
 
 /* NULL: no such heading, or one with two meanings. Borrowed. */
 const struct heading *headings_find(const struct headings *h, const char *text);

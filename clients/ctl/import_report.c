@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,17 +29,33 @@ static int open_refused(struct import_report *r, int flags)
 	return 0;
 }
 
+static int put_aside(struct import_report *r)
+{
+	char old[4096];
+
+	if ((size_t)snprintf(old, sizeof old, "%s.old", r->path) >= sizeof old)
+		return ctl_fail(EX_CANTCREAT, "%s: %s", r->path, strerror(ENAMETOOLONG));
+	if (rename(r->path, old) == 0)
+		ctl_fail(0, "the refused rows of an earlier run are kept as %s", old);
+	else if (errno != ENOENT)
+		return ctl_fail(EX_CANTCREAT, "%s: %s", r->path, strerror(errno));
+	return 0;
+}
+
 int import_report_begin(struct import_report *r, int64_t bytes)
 {
+	struct stat st;
+
 	r->begun_ms = now_ms();
 	r->bar = isatty(STDERR_FILENO);
-	if (bytes == 0) {
-		if (unlink(r->path) < 0 && errno != ENOENT)
-			return ctl_fail(EX_CANTCREAT, "%s: %s", r->path, strerror(errno));
-		return 0;
-	}
+	if (bytes == 0)
+		return put_aside(r);
 	if (open_refused(r, 0))
 		return EX_CANTCREAT;
+	if (fstat(fileno(r->refused), &st) < 0 || st.st_size < bytes)
+		return ctl_fail(EX_IOERR,
+				"%s: changed since the run was cut; --restart begins anew",
+				r->path);
 	/* What was written after the place that is gone back to is written again. */
 	if (ftruncate(fileno(r->refused), bytes) < 0 || fseeko(r->refused, 0, SEEK_END) < 0)
 		return ctl_fail(EX_IOERR, "%s: %s", r->path, strerror(errno));
@@ -70,6 +87,9 @@ static void put_row(struct import_report *r, const struct import_record *rec, co
 		put_cell(r->refused, rec->raw, rec->raw_len);
 	else
 		fwrite(rec->raw, 1, rec->raw_len, r->refused);
+	/* The two columns stand below their headings, also of a row that is too short. */
+	for (unsigned i = rec->cells ? rec->cells : 1; i < r->columns; i++)
+		putc(r->separator, r->refused);
 	fprintf(r->refused, "%c%u%c", r->separator, rec->line, r->separator);
 	put_cell(r->refused, why, strlen(why));
 	fputs("\r\n", r->refused);
@@ -118,10 +138,11 @@ int64_t import_report_bytes(struct import_report *r)
 	return fflush(r->refused) == 0 ? ftello(r->refused) : -errno;
 }
 
-void import_report_progress(struct import_report *r, const struct import_state *s, bool last)
+void import_report_progress(struct import_report *r, const struct import_state *s, int64_t offset,
+			    bool last)
 {
 	int64_t now = now_ms(), took = now - r->begun_ms;
-	unsigned percent = r->size > 0 ? (unsigned)(s->offset * 100 / r->size) : 100, full;
+	unsigned percent = r->size > 0 ? (unsigned)(offset * 100 / r->size) : 100, full;
 
 	if (!r->bar || (!last && now - r->drawn_ms < DRAW_EVERY_MS))
 		return;

@@ -15,6 +15,7 @@ struct import_report {
 	const struct ctl *c;
 	const char *path;   /* of the file of refused rows; borrowed */
 	const char *header; /* of a table; NULL for JSON lines; borrowed */
+	unsigned columns;   /* of the header */
 	char separator;
 	FILE *refused; /* owned; NULL until the first */
 	int64_t size;  /* of the text, for the bar */
@@ -25,8 +26,8 @@ struct import_report {
 
 enum { IMPORT_SHOWN_MAX = 20 };
 
-/* Goes on behind `bytes` of the file that a cut run left, or removes an old one. 0 or a code, said.
- */
+/* Goes on behind `bytes` of the file that a cut run left; else one of an earlier run, in which
+ * somebody may have mended rows, is put aside as NAME.old. 0 or a code, said. */
 int import_report_begin(struct import_report *r, int64_t bytes);
 void import_report_done(struct import_report *r);
 /* `why` for the file may hold values, `said` for the terminal never does. 0 or a code, said. */
@@ -34,6 +35,8 @@ int import_report_refused(struct import_report *r, const struct import_record *r
 			  const char *said);
 /* Length of the file, all of it handed to the system. */
 int64_t import_report_bytes(struct import_report *r);
-void import_report_progress(struct import_report *r, const struct import_state *s, bool last);
+/* `offset`: how far the file is read. On a terminal only. */
+void import_report_progress(struct import_report *r, const struct import_state *s, int64_t offset,
+			    bool last);
 
 #endif

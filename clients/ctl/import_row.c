@@ -28,6 +28,10 @@ struct row {
 	char scratch[TABLE_ROW_MAX + TABLE_CELLS_MAX + 4096];
 };
 
+/* Then what stands in the cells before is perhaps not what their headings say. */
+static const char too_many[] =
+	"more cells than headings: a text with a separator in it that is not quoted?";
+
 static int refuse(struct import_record *rec, const char *field, const char *reason)
 {
 	memset(&rec->err, 0, sizeof rec->err);
@@ -276,7 +280,9 @@ static int fill(struct row *r, const struct import_columns *columns, const struc
 	int e = find_type(r, columns, row);
 
 	for (unsigned i = 0; e == 0 && i < row->n; i++)
-		if (i < columns->n && columns->at[i] && columns->at[i]->path[0])
+		if (i >= columns->n)
+			e = row->cells[i].len ? refuse(r->rec, "", too_many) : 0;
+		else if (columns->at[i] && columns->at[i]->path[0])
 			e = take_cell(r, columns->at[i], &row->cells[i]);
 	if (e < 0)
 		return e;

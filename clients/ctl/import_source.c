@@ -67,6 +67,9 @@ static int find_header(struct import_source *s, struct textfile_fault *fault)
 {
 	const struct table_row *row;
 
+	if (s->text->size <= s->text->start)
+		return fail(fault, 0, "is empty", "");
+
 	for (unsigned i = 0; i < IMPORT_TITLE_ROWS; i++) {
 		int r = table_next(s->table, &row);
 
@@ -141,7 +144,7 @@ static int read_line(struct import_source *s, size_t *ret_len)
 		return -EIO;
 	s->offset += (int64_t)taken;
 	s->n_line += taken > 0;
-	*ret_len = n < JSON_LINE_MAX ? n : JSON_LINE_MAX;
+	*ret_len = n <= JSON_LINE_MAX ? n : textfile_cut(s->line, JSON_LINE_MAX);
 	s->line[*ret_len] = '\0';
 	return !taken ? 0 : n > JSON_LINE_MAX ? -EMSGSIZE : 1;
 }
@@ -180,6 +183,7 @@ static int next_row(struct import_source *s, struct import_record *rec)
 	rec->offset = row->offset;
 	rec->raw = row->raw;
 	rec->raw_len = row->raw_len;
+	rec->cells = row->n;
 	if (r == 1) {
 		import_row(&s->columns, s->headings, s->rules, row, rec);
 	} else {
@@ -220,6 +224,11 @@ int import_source_seek(struct import_source *s, int64_t offset, unsigned line)
 	s->offset = offset;
 	s->n_line = line;
 	return 0;
+}
+
+unsigned import_source_columns(const struct import_source *s)
+{
+	return s->columns.n;
 }
 
 char import_source_separator(const struct import_source *s)

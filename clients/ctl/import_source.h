@@ -30,8 +30,10 @@ struct import_rules {
 struct import_record {
 	unsigned line;
 	int64_t offset;
-	const char *raw; /* borrowed until the next record */
+	const char
+		*raw; /* borrowed until the next record; of a line that is too long its beginning */
 	size_t raw_len;
+	unsigned cells; /* of a table's row; 0: faulty */
 	uint8_t *bytes; /* borrowed; NULL: refused, see err */
 	size_t len;
 	char uid[DIBAO_UID_MAX_BYTES + 1];
@@ -53,6 +55,7 @@ int64_t import_source_offset(const struct import_source *s);
 unsigned import_source_line(const struct import_source *s);
 int import_source_seek(struct import_source *s, int64_t offset, unsigned line);
 
+unsigned import_source_columns(const struct import_source *s); /* 0: JSON lines */
 /* Of a table: its separator, its row of headings, and the headings that no field has, by number
  * until NULL. For JSON lines 0, NULL, NULL. */
 char import_source_separator(const struct import_source *s);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table.h"
+#include "textfile.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SEPARATOR_LINES = 20 };
 
 struct table {
 	FILE *f; /* borrowed */
@@ -18,24 +21,31 @@ struct table {
 		  1]; /* the cells, unquoted, each NUL-terminated */
 };
 
-/* The most frequent outside quotes on the first line; a comma if none is there. */
+/* The one that stands most often, outside of quotes, in one of the first lines: titles may stand
+ * above the headings. A comma if none is there. */
 static char find_separator(FILE *f)
 {
 	static const char candidates[] = {',', '\t', ';'};
+	unsigned n[3] = {0}, most[3] = {0}, best = 0, lines = 0;
 	off_t at = ftello(f);
-	unsigned n[3] = {0}, best = 0;
 	bool quoted = false;
+	int c = 0;
 
-	for (int c, i = 0; i < TABLE_ROW_MAX && (c = getc(f)) != EOF; i++) {
+	for (int i = 0; i < TABLE_ROW_MAX && c != EOF && lines < SEPARATOR_LINES; i++) {
+		c = getc(f);
 		if (c == '"')
 			quoted = !quoted;
-		else if (!quoted && (c == '\n' || c == '\r'))
-			break;
-		for (unsigned k = 0; k < 3; k++)
+		for (unsigned k = 0; k < 3; k++) {
 			n[k] += !quoted && c == candidates[k];
+			most[k] = n[k] > most[k] ? n[k] : most[k];
+		}
+		if (!quoted && (c == '\n' || c == '\r')) {
+			memset(n, 0, sizeof n);
+			lines++;
+		}
 	}
 	for (unsigned k = 1; k < 3; k++)
-		if (n[k] > n[best])
+		if (most[k] > most[best])
 			best = k;
 	clearerr(f);
 	return fseeko(f, at, SEEK_SET) < 0 ? ',' : candidates[best];
@@ -178,6 +188,8 @@ static int skip_first_line(struct table *t, const char *fault)
 	}
 	if (c == '\r' && (c = getc_unlocked(t->f)) == '\n')
 		n++;
+	if (t->n_raw == TABLE_ROW_MAX)
+		t->n_raw = textfile_cut(t->raw, t->n_raw);
 	t->raw[t->n_raw] = '\0';
 	t->row.raw = t->raw;
 	t->row.raw_len = t->n_raw;

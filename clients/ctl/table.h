@@ -32,7 +32,7 @@ struct table_row {
 struct table;
 
 /* f is borrowed, and read from its place on; `line` is the number of that place's line.
- * separator: ',', '\t', ';' or 0 to find it out from the first line. 0, -ENOMEM. */
+ * separator: ',', '\t', ';' or 0 to find it out from the first lines. 0, -ENOMEM. */
 int table_new(struct table **ret, FILE *f, char separator, unsigned line);
 struct table *table_free(struct table *t); /* returns NULL */
 char table_separator(const struct table *t);

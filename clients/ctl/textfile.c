@@ -223,3 +223,19 @@ void textfile_done(struct textfile *t)
 		fclose(t->f);
 	t->f = NULL;
 }
+
+size_t textfile_cut(const char *p, size_t n)
+{
+	size_t k = n;
+
+	while (k && n - k < 3 && ((unsigned char)p[k - 1] & 0xc0) == 0x80)
+		k--;
+	if (!k || (unsigned char)p[k - 1] < 0xc0)
+		return n;
+	/* The last character begins at k - 1. */
+	return n - k + 1 == ((unsigned char)p[k - 1] < 0xe0   ? 2u
+			     : (unsigned char)p[k - 1] < 0xf0 ? 3u
+							      : 4u)
+		       ? n
+		       : k - 1;
+}

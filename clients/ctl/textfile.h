@@ -32,4 +32,7 @@ int textfile_open(struct textfile *ret, const char *path, const char *encoding,
 		  struct textfile_fault *fault);
 void textfile_done(struct textfile *t);
 
+/* How many of the first n bytes of a text in UTF-8 are whole characters. */
+size_t textfile_cut(const char *p, size_t n);
+
 #endif
