@@ -2,6 +2,7 @@
 #include "bringup.h"
 #include "canary.h"
 #include "control.h"
+#include "feed.h"
 #include "housekeeping.h"
 #include "log.h"
 #include "log_ids.h"
@@ -57,6 +58,26 @@ static int bind_all(struct server *s)
 	return 0;
 }
 
+static int open_feed(struct server *s)
+{
+	const struct config *c = s->config;
+	int r;
+
+	if (!c->feed[0])
+		return 0;
+	r = feed_new(&s->feed, &(struct feed_options){.event = s->event,
+						      .context = router_context(s->router),
+						      .endpoint = c->feed,
+						      .encode = &s->encode,
+						      .mask_names = c->feed_mask_names});
+	if (r < 0)
+		log_text(LOG_ERR, "cannot bind the feed %s: %s", c->feed, zmq_strerror(-r));
+	else
+		log_text(LOG_WARNING, "%s is open to all: whoever reaches it gets what is public",
+			 c->feed);
+	return r;
+}
+
 static void serve(struct server *s)
 {
 	int r = canary_start(s->canary);
@@ -65,6 +86,8 @@ static void serve(struct server *s)
 		return; /* the alarm is given, the loop ends */
 	if (r == 0)
 		r = bind_all(s);
+	if (r == 0)
+		r = open_feed(s);
 	if (r == 0 && s->config->control[0]) {
 		r = control_new(&s->control, s, s->config->control);
 		if (r < 0)

@@ -26,6 +26,8 @@ static const struct option_spec rows[] = {
 	{"dibao", "curve_key_file", KIND_TEXT, AT(curve_key_file), "", 0, 512, false, NULL},
 	{"dibao", "insecure", KIND_BOOL, AT(insecure), "no", 0, 0, false, NULL},
 	{"dibao", "view_key_file", KIND_TEXT, AT(view_key_file), "", 0, 512, false, NULL},
+	{"dibao", "feed", KIND_TEXT, AT(feed), "", 0, 256, false, NULL},
+	{"dibao", "feed_mask_names", KIND_BOOL, AT(feed_mask_names), "yes", 0, 0, false, NULL},
 	{"dibao", "canary_ms", KIND_MS, AT(canary_ms), "1h", 100, 24 * 3600 * SECOND, true, NULL},
 	{"dibao", "io_threads", KIND_COUNT, AT(io_threads), "1", 1, 8, false, NULL},
 	{"dibao", "max_sessions", KIND_COUNT, AT(max_sessions), "10000", 1, 100000, true, NULL},
@@ -92,6 +94,10 @@ static void check_together(const void *config, struct option_faults *p)
 				      "connect to %s",
 				      c->endpoints.at[i]);
 		}
+	}
+	if (c->feed[0] && strncmp(c->feed, "tcp://", 6) != 0 &&
+	    strncmp(c->feed, "ipc://", 6) != 0) {
+		options_fault(p, "feed: expected tcp://address:port or ipc:///path");
 	}
 	if (config_is_for_boards(c) && !c->redis_user[0]) {
 		options_fault(p, "audience: public needs redis_user, one that can read no private "

@@ -23,6 +23,8 @@ struct config {
 	char *curve_key_file;  /* secret key for tcp endpoints, or a credential's name; "" = none */
 	bool insecure;	       /* tcp endpoints without CURVE */
 	char *view_key_file;   /* 32 bytes, hex; "" = a random key at each start, warned of */
+	char *feed;	       /* endpoint of the public feed; "" = none */
+	bool feed_mask_names;  /* 张* there */
 	unsigned canary_ms;    /* between two flights of the canary, 1 h */
 	unsigned io_threads;   /* ZeroMQ, 1..8 */
 	unsigned max_sessions; /* 1..100000 */

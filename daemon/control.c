@@ -3,6 +3,7 @@
 #include "audit.h"
 #include "canary.h"
 #include "clock.h"
+#include "feed.h"
 #include "log.h"
 #include "server_parts.h"
 #include "zap.h"
@@ -155,23 +156,35 @@ static json_t *do_status(struct server *s, const char *who)
 		(json_int_t)h->ring_bytes, "slice_bytes", (json_int_t)h->slice_bytes,
 		"ring_entries", (json_int_t)h->n_records, "payload_bytes",
 		(json_int_t)frame_live_bytes());
-	json_t *n = json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I}",
-		"entries", (json_int_t)r->n_entries, "entry_bytes", (json_int_t)r->n_bytes,
-		"adopted", (json_int_t)r->n_adopted, "repeats", (json_int_t)r->n_repeats,
-		"quarantined", (json_int_t)r->n_quarantined, "unknown_keys",
-		(json_int_t)r->n_unknown_keys, "frames", (json_int_t)f->n_frames, "items",
-		(json_int_t)f->n_items, "bytes", (json_int_t)f->n_bytes, "slice_reads",
-		(json_int_t)h->n_loads, "refused", (json_int_t)s->sessions->n_refused, "revoked",
-		(json_int_t)s->sessions->n_revoked, "keys_refused", (json_int_t)zap_refused(s->zap),
-		"protocol_errors", (json_int_t)s->sessions->n_protocol_errors, "superseded",
-		(json_int_t)s->sessions->n_superseded, "no_session",
-		(json_int_t)s->sessions->n_no_session, "receipts",
-		(json_int_t)s->sessions->n_receipts, "canaries",
-		(json_int_t)canary_counters(s->canary)->n_flights, "canary_ms",
-		(json_int_t)canary_counters(s->canary)->last_ms);
+	const struct {
+		const char *name;
+		uint64_t n;
+	} counters[] = {
+		{"entries", r->n_entries},
+		{"entry_bytes", r->n_bytes},
+		{"adopted", r->n_adopted},
+		{"repeats", r->n_repeats},
+		{"quarantined", r->n_quarantined},
+		{"unknown_keys", r->n_unknown_keys},
+		{"frames", f->n_frames},
+		{"items", f->n_items},
+		{"bytes", f->n_bytes},
+		{"slice_reads", h->n_loads},
+		{"refused", s->sessions->n_refused},
+		{"revoked", s->sessions->n_revoked},
+		{"keys_refused", zap_refused(s->zap)},
+		{"protocol_errors", s->sessions->n_protocol_errors},
+		{"superseded", s->sessions->n_superseded},
+		{"no_session", s->sessions->n_no_session},
+		{"receipts", s->sessions->n_receipts},
+		{"canaries", canary_counters(s->canary)->n_flights},
+		{"canary_ms", (uint64_t)canary_counters(s->canary)->last_ms},
+		{"feed", s->feed ? feed_counters(s->feed)->n_sent : 0},
+	};
+	json_t *n = json_object();
 
+	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+		json_object_set_new(n, counters[i].name, json_integer((json_int_t)counters[i].n));
 	(void)who;
 	json_object_set_new(a, "counters", n);
 	return a;

@@ -53,22 +53,30 @@ static uint8_t *add_withdrawn(uint8_t *p, const uint8_t *end, const struct frame
 	return n < 0 ? NULL : add_item(p, end, DIBAO_ITEM_WITHDRAWN, 0, buf, (size_t)n);
 }
 
+int frame_view(const struct frame_context *ctx, const struct lane *lane, const struct segment *s,
+	       const struct record *r, uint8_t *buf, size_t cap)
+{
+	struct dibao_event ev;
+	int n;
+
+	if (withdrawn_has(ctx->withdrawn, r->uid_hash))
+		return 0;
+	if (dibao_event_parse(&ev, record_bytes(s, r), r->len, NULL) < 0 ||
+	    hidden_has(ctx->hidden, ev.badge, queue_clock_ms(ctx->clock)))
+		return 0;
+	n = dibao_view_encode(&ev, ctx->view_key, lane->filter.mask_names, buf, cap);
+	return n < 0 ? 0 : n;
+}
+
 static uint8_t *add_view(uint8_t *p, const uint8_t *end, const struct frame_context *ctx,
 			 const struct lane *lane, const struct segment *s, const struct record *r,
 			 uint32_t *count)
 {
 	uint8_t buf[DIBAO_EVENT_MAX_BYTES];
-	struct dibao_event ev;
-	int n;
+	int n = frame_view(ctx, lane, s, r, buf, sizeof buf);
 
-	if (withdrawn_has(ctx->withdrawn, r->uid_hash))
+	if (!n)
 		return p;
-	if (dibao_event_parse(&ev, record_bytes(s, r), r->len, NULL) < 0 ||
-	    hidden_has(ctx->hidden, ev.badge, queue_clock_ms(ctx->clock)))
-		return p;
-	n = dibao_view_encode(&ev, ctx->view_key, lane->filter.mask_names, buf, sizeof buf);
-	if (n < 0)
-		return p; /* not for the public: the encoder has the last word */
 	p = add_item(p, end, DIBAO_ITEM_VIEW, 0, buf, (size_t)n);
 	if (p)
 		++*count;

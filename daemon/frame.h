@@ -42,6 +42,10 @@ int frame_encode(struct frame *ret, const struct frame_context *ctx, const struc
  * as many as fit, *ret_n of them. The caller sets `end`. */
 int frame_encode_list(struct frame *ret, const struct frame_context *ctx, const struct lane *lane,
 		      const struct segment *s, const uint32_t *list, uint32_t n, uint32_t *ret_n);
+/* What a board's lane is shown of a record's event, into buf: its length, or 0: nothing, for it is
+ * withdrawn, hidden, or not for the public: the encoder has the last word. */
+int frame_view(const struct frame_context *ctx, const struct lane *lane, const struct segment *s,
+	       const struct record *r, uint8_t *buf, size_t cap);
 void frame_done(struct frame *f);
 
 /* Bytes of payload alive in this process: in the cache, in libzmq's queues, on their way. */

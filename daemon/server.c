@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "control.h"
 #include "credential.h"
+#include "feed.h"
 #include "housekeeping.h"
 #include "log.h"
 #include "log_ids.h"
@@ -76,6 +77,8 @@ static void on_entries(struct reader *r, enum dibao_channel c, const struct entr
 		return;
 	note_withdrawals(s, entries, n);
 	fanout_live(s->fanout, c, seg, first, (uint32_t)n, before);
+	if (s->feed)
+		feed_live(s->feed, c, seg, first, (uint32_t)n);
 }
 
 static void on_loaded_slice(enum dibao_channel c, void *userdata)
@@ -356,14 +359,15 @@ static int make_parts(struct server *s)
 						   .known = policy_knows});
 	if (r < 0)
 		return r;
+	s->encode = (struct frame_context){.withdrawn = &s->withdrawn,
+					   .hidden = &s->hidden,
+					   .view_key = s->view_key,
+					   .clock = &s->clock};
 	r = fanout_new(&s->fanout, &(struct fanout_options){.event = s->event,
 							    .router = s->router,
 							    .history = s->history,
 							    .lanes = s->lanes,
-							    .encode = {.withdrawn = &s->withdrawn,
-								       .hidden = &s->hidden,
-								       .view_key = s->view_key,
-								       .clock = &s->clock},
+							    .encode = s->encode,
 							    .clock = &s->clock,
 							    .budget_bytes = c->budget_bytes,
 							    .catchup_percent = c->catchup_percent,
@@ -474,6 +478,7 @@ struct server *server_free(struct server *s)
 	redis_link_free(s->main);
 	sessions_free(s->sessions);
 	fanout_free(s->fanout);
+	feed_free(s->feed);
 	zap_free(s->zap);
 	router_free(s->router, LINGER_MS);
 	lanes_free(s->lanes);

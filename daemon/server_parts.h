@@ -11,6 +11,7 @@
 
 struct canary;
 struct control;
+struct feed;
 struct housekeeping;
 
 struct server {
@@ -34,6 +35,8 @@ struct server {
 	struct control *control;
 	struct housekeeping *housekeeping;
 	struct canary *canary;
+	struct feed *feed; /* NULL: none */
+	struct frame_context encode;
 	char curve_key[DIBAO_KEY_TEXT]; /* secret; "" = none, or bound already */
 	uint8_t view_key[DIBAO_VIEW_KEY_BYTES];
 	char base[64], daemon_id[128];
