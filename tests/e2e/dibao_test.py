@@ -377,6 +377,7 @@ class Bureau:
         self.dir = tempfile.mkdtemp(prefix="dibao-e2e-", dir="/tmp")
         self.fsync, self.processes, self.daemons, self.recorders = fsync, [], [], {}
         self.redis_env, self.daemon_env, self.proxies = {}, {}, []
+        self.redis = None
         self.ordered = True  # False: what stands in the streams was put there anew
         self.expected = None  # a pattern of errors that daemons may log
         self.redis_socket, self.view_key = self.path("redis.sock"), self.path("view.key")
@@ -483,7 +484,7 @@ class Bureau:
 
     def check_order(self):
         """Within a channel each recorder had the events in the order in which they stand there."""
-        if not self.ordered or not self.redis.alive():
+        if not self.ordered or not self.redis or not self.redis.alive():
             return
         for c in CHANNELS:
             place = {}
