@@ -174,7 +174,8 @@ run: deps ## start it all on a private Redis and play the seed events; Ctrl-C en
 .PHONY: bench soak fuzz lint format
 bench: all $(BENCHES) ## measure beside the peers; QUICK=1 for two minutes
 	@BUILD=$(abspath $(BUILD)) QUICK=$(QUICK) tests/bench/run.py
-soak: all unit-programs ## 2,000 random kills and pauses
+soak: all unit-programs ## 2,000 random kills and pauses, 10,000 random changes of the policy
+	@DIBAO_BUILD=$(abspath $(BUILD)) CHANGES=$(or $(CHANGES),10000) tests/e2e/92-policy.t a_year
 	@DIBAO_BUILD=$(abspath $(BUILD)) KILLS=$(or $(KILLS),2000) tests/e2e/soak.py
 fuzz: ## fuzz one parser with libFuzzer: make fuzz T=event TIME=60
 	@tests/fuzz/run.sh $(or $(T),event) $(or $(TIME),60)

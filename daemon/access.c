@@ -178,6 +178,8 @@ struct access_answer access_still(const struct access_entry *e, const struct acc
 
 	if (!a.yes)
 		return a;
+	/* Names in full are more than is held, and come when it begins anew. */
+	again.filter.mask_names |= held->filter.mask_names;
 	/* "All" is held by who was granted all; by now it may be less. */
 	if (!filter_equal(&again.filter, &held->filter))
 		return answer(e, false,

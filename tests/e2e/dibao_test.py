@@ -175,6 +175,7 @@ class Proxy:
         try:
             data = s.recv(65536)
             if data:
+                self.heard(s, data)
                 return self.pairs[s].sendall(data)
         except OSError:
             pass
@@ -182,6 +183,9 @@ class Proxy:
         self.pairs.pop(other, None)
         s.close()
         other.close()
+
+    def heard(self, s, data):
+        """What s said, for who listens in."""
 
     def cut(self):
         self.is_cut.set()
