@@ -231,6 +231,7 @@ function resize() {
 	const root = document.documentElement;
 	apply(geo, root);
 	document.body.classList.toggle('portrait', geo.portrait);
+	document.body.dataset.size = `${geo.width}x${geo.height}`;
 	root.style.setProperty('--dim', settings.night_dim / 100);
 	setText($('station'), board.name);
 	// Day and clock, at the right or below, have their room first.

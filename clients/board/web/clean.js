@@ -19,8 +19,9 @@ export function clean(value, limit) {
 	const long = value.length > RAW_MAX;
 	const text = (long ? value.slice(0, RAW_MAX) : value)
 		.replace(/\p{Cs}/gu, '\ufffd')
-		.replace(/[\s\p{Zl}\p{Zp}]+/gu, ' ')
-		.replace(/[\p{Cc}\p{Cf}]/gu, '')
+		.replace(/\p{Cf}/gu, '')
+		.replace(/\s+/gu, ' ')
+		.replace(/\p{Cc}/gu, '')
 		.replace(/(\p{M}{2})\p{M}+/gu, '$1')
 		.trim();
 	const points = Array.from(text);

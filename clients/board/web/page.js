@@ -66,6 +66,7 @@ function body(page, ladder) {
 	for (const block of page.blocks) {
 		const element = MAKE[block.kind](block, ladder);
 		element.style.gridRowEnd = `span ${block.quarters}`;
+		if (block.sub) element.style.setProperty('--sub', `${block.sub}px`);
 		grid.append(element);
 	}
 	return grid;

@@ -112,6 +112,16 @@ function height(blocks) {
 	return blocks.reduce((sum, block) => sum + block.quarters, 0);
 }
 
+// A long reason that has no room below its document's head is set in smaller letters.
+function shrink(row, geo, room) {
+	for (let k = 0.95; k > 0.4; k -= 0.05) {
+		const sub = geo.sub * k;
+		Object.assign(row, fitRow({ ...geo, sub }, row.item, row.meta), { sub });
+		if (row.quarters <= room) return;
+	}
+	row.quarters = room;
+}
+
 function fillRows(groups, geo, limit = geo.quarters) {
 	const pages = [];
 	let page = null;
@@ -123,8 +133,7 @@ function fillRows(groups, geo, limit = geo.quarters) {
 				const top = i === 0 ? above : again;
 				page = [...top];
 				pages.push(page);
-				// A row that has no room below its head is made as small as what is left.
-				row.quarters = Math.min(row.quarters, geo.quarters - height(top));
+				if (row.quarters > geo.quarters - height(top)) shrink(row, geo, geo.quarters - height(top));
 			} else {
 				page.push(...first);
 			}
