@@ -124,7 +124,7 @@ $(BUILD)/bin/dibao-sms: $(call obj,clients/sms/main.c) $(patsubst %,$(BUILD)/lib
 	$(call link,$(CLIENT_LIBS))
 $(BUILD)/bin/dibao-board: $(call obj,clients/board/main.c) $(patsubst %,$(BUILD)/lib/lib%.a,board host dibao)
 	$(call link,$(CLIENT_LIBS))
-$(BUILD)/bin/dibao-seed: $(call obj,seeds/main.c $(SEED_SRC)) $(BUILD)/lib/libdibao.a
+$(BUILD)/bin/dibao-seed: $(call obj,seeds/main.c $(SEED_SRC)) $(BUILD)/lib/libhost.a $(BUILD)/lib/libdibao.a
 	$(call link)
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/unit/test_%.o $(PARTS)
 	$(call link,$(CLIENT_LIBS) -lcmocka $(WRAP))

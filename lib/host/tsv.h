@@ -7,8 +7,8 @@
  * Errors are told once, on stderr, with file and line; the caller only passes
  * the code up.
  */
-#ifndef SEEDS_TSV_H
-#define SEEDS_TSV_H
+#ifndef HOST_TSV_H
+#define HOST_TSV_H
 
 #include <stddef.h>
 
