@@ -98,6 +98,8 @@ static void over(struct dibao_subscriber *s, enum dibao_state state, enum dibao_
 	s->broke_protocol |= why == DIBAO_REASON_PROTOCOL;
 	s->connect_at = state == DIBAO_STATE_REFUSED ? UINT64_MAX : link_now() + wait;
 	s->ack_due = 0;
+	s->live = 0;
+	s->status.caught_up = false;
 	subscriber_set_state(s, state, why, text, len);
 	s->endpoint = (s->endpoint + 1) % s->n_endpoints;
 }

@@ -296,6 +296,18 @@ void subscriber_end_frame(struct dibao_subscriber *s)
 	s->now = (struct delivering){0};
 }
 
+/* What was before the first frame that is no replay has been delivered: frames are worked off in
+ * the order of the wire. */
+static void is_live(struct dibao_subscriber *s, uint8_t channel)
+{
+	s->live |= (uint8_t)(1u << channel);
+	if (s->status.caught_up || (s->live & s->channels) != s->channels)
+		return;
+	s->status.caught_up = true;
+	if (s->opt.on_caught_up)
+		s->opt.on_caught_up(s, s->opt.userdata);
+}
+
 int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h,
 			   zmq_msg_t *payload)
 {
@@ -310,8 +322,10 @@ int subscriber_begin_frame(struct dibao_subscriber *s, const struct wire_data *h
 	r = inflight_push(&s->inflight, h, payload, &frame);
 	if (r < 0)
 		return r;
-	if (!(h->flags & WIRE_DATA_REPLAY))
+	if (!(h->flags & WIRE_DATA_REPLAY)) {
 		s->live_ms[h->channel] = (int64_t)h->clock_ms;
+		is_live(s, h->channel);
+	}
 	if (!h->count)
 		return 0;
 	settled = !(h->flags & (WIRE_DATA_MAY_REPEAT | WIRE_DATA_REPLAY)) &&
@@ -447,6 +461,11 @@ int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max)
 int dibao_subscriber_fd(struct dibao_subscriber *s)
 {
 	return s->epoll_fd;
+}
+
+const struct dibao_status *dibao_subscriber_status(const struct dibao_subscriber *s)
+{
+	return &s->status;
 }
 
 int dibao_subscriber_run(struct dibao_subscriber *s)

@@ -66,6 +66,7 @@ struct dibao_subscriber {
 	bool broke_protocol;
 	uint64_t calm_at; /* µs: then a new failure is a new story */
 	uint8_t channels; /* of the WELCOME: bit i = enum dibao_channel i */
+	uint8_t live;	  /* of these: those that have caught up on this connection */
 	/* Daemon's clock at the channel's last frame that was not catching up: all before it is
 	 * here. 0 = not caught up yet. */
 	int64_t live_ms[DIBAO_CHANNEL_COUNT];

@@ -111,6 +111,8 @@ struct dibao_status {
 	const char *endpoint; /* the one this is about; borrowed until the next call */
 	uint64_t token_epoch, token_counter; /* fencing token of this activity; 0 = none */
 	int64_t heartbeat_ms; /* queue's clock at the daemon's last frame, Unix ms; 0 = none yet */
+	/* On this connection all that was published before it began has been delivered. */
+	bool caught_up;
 	uint64_t n_delivered, n_repeats, n_reconnects;
 };
 
@@ -146,6 +148,8 @@ struct dibao_subscriber_options {
 	 * is told once for each endpoint until there is a session again. */
 	void (*on_status)(struct dibao_subscriber *s, const struct dibao_status *st,
 			  void *userdata);
+	/* status.caught_up became true (may be NULL). */
+	void (*on_caught_up)(struct dibao_subscriber *s, void *userdata);
 	/* History that is gone (may be NULL). */
 	void (*on_lost)(struct dibao_subscriber *s, const struct dibao_lost *l, void *userdata);
 	/* Receipt `id` is durable (err 0) or refused (may be NULL). */
@@ -163,6 +167,8 @@ struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s);
 /* A descriptor to poll for reading; the same for the subscriber's whole life,
  * through reconnects (an epoll descriptor: level-triggered, timers included). */
 int dibao_subscriber_fd(struct dibao_subscriber *s);
+/* As on_status is told it, and with the heartbeat as it is now; borrowed until the next call. */
+const struct dibao_status *dibao_subscriber_status(const struct dibao_subscriber *s);
 /* Do what is due; calls the callbacks. Handles at most `max` deliveries (0 = 1000).
  * Deliveries made, or -errno, with which the subscriber is of no more use. */
 int dibao_subscriber_dispatch(struct dibao_subscriber *s, unsigned max);

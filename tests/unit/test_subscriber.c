@@ -26,6 +26,7 @@ struct fixture {
 	uint64_t acks[8];
 	bool may_repeat; /* of the last delivery */
 	unsigned n;
+	unsigned n_caught_up, n_when_caught_up; /* how often; deliveries until then */
 };
 
 static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *d, void *userdata)
@@ -37,6 +38,15 @@ static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *
 	f->acks[f->n++] = d->ack;
 	f->may_repeat = d->may_repeat;
 	return 0;
+}
+
+static void on_caught_up(struct dibao_subscriber *s, void *userdata)
+{
+	struct fixture *f = userdata;
+
+	assert_true(dibao_subscriber_status(s)->caught_up);
+	f->n_caught_up++;
+	f->n_when_caught_up = f->n;
 }
 
 static int set_up(void **state)
@@ -116,8 +126,10 @@ static void welcome(struct fixture *f)
 
 static void connect_subscriber(struct fixture *f)
 {
-	struct dibao_subscriber_options opt = {
-		.bureau = "3205", .userdata = f, .on_delivery = on_delivery};
+	struct dibao_subscriber_options opt = {.bureau = "3205",
+					       .userdata = f,
+					       .on_delivery = on_delivery,
+					       .on_caught_up = on_caught_up};
 	const char *endpoints[2] = {NULL, NULL};
 	char endpoint[64];
 	size_t len = sizeof endpoint;
@@ -248,6 +260,41 @@ static void what_arrives_beside_an_ack_is_told_by_the_descriptor(void **state)
 	assert_int_equal(f->n, 3);
 }
 
+static void position(struct fixture *f, uint8_t channel, uint64_t number, uint8_t flags)
+{
+	struct wire_data d = {.flags = flags,
+			      .channel = channel,
+			      .number = number,
+			      .token = number,
+			      .clock_ms = NOW_MS + 5000};
+	uint8_t header[WIRE_HEADER_BYTES];
+
+	wire_data_pack(header, &d);
+	say(f, header, sizeof header, NULL, 0);
+}
+
+static void it_is_told_when_all_that_was_before_has_been_delivered(void **state)
+{
+	struct fixture *f = *state;
+
+	connect_subscriber(f);
+	deliver_flagged(f, 1, 10, WIRE_DATA_REPLAY);
+	for (uint8_t c = 1; c < DIBAO_CHANNEL_COUNT; c++)
+		position(f, c, 1, 0);
+	deliver_flagged(f, 2, 11, WIRE_DATA_REPLAY);
+	assert_int_equal(f->n_caught_up, 0);
+	position(f, 0, 3, WIRE_DATA_REPLAY);
+	position(f, 0, 4, 0);
+	for (int i = 0; !f->n_caught_up && i < DEADLINE_MS / 20; i++)
+		dispatch(f);
+	assert_int_equal(f->n_when_caught_up, 2);
+	assert_int_equal(dibao_subscriber_status(f->subscriber)->heartbeat_ms, NOW_MS + 5000);
+	deliver(f, 5, 12);
+	position(f, 0, 6, 0);
+	dispatch(f);
+	assert_int_equal(f->n_caught_up, 1);
+}
+
 static void options_that_no_daemon_would_take_are_refused_with_a_reason(void **state)
 {
 	static const char *const one[] = {"tcp://127.0.0.1:1", NULL}, *const none[] = {NULL};
@@ -295,6 +342,7 @@ int main(void)
 		TEST(half_a_window_is_acked_at_once),
 		TEST(what_may_have_come_before_is_marked),
 		TEST(what_arrives_beside_an_ack_is_told_by_the_descriptor),
+		TEST(it_is_told_when_all_that_was_before_has_been_delivered),
 		TEST(options_that_no_daemon_would_take_are_refused_with_a_reason),
 	};
 
