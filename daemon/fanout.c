@@ -287,6 +287,19 @@ static enum history_found frame_after(struct fanout *f, struct session *s, enum 
 	return HISTORY_HERE;
 }
 
+static void send_position(struct fanout *f, struct session *s, enum dibao_channel c)
+{
+	struct session_channel *at = &s->at[c];
+	struct entry_id pos = at->in_step ? history_tail(f->opt.history, c) : at->cursor;
+	struct frame position = {.after = pos, .end = pos};
+
+	if (at->n > SESSION_FLIGHTS_MAX / 2)
+		return;
+	/* Who is told of no replay has all that was before. */
+	if (send_frame(f, s, c, &position, at->in_step ? 0 : WIRE_DATA_REPLAY) == -EHOSTUNREACH)
+		f->opt.on_gone(s, f->opt.userdata);
+}
+
 /* Catch up on one channel: true when there is more to do right now. */
 static bool catch_up(struct fanout *f, struct session *s, enum dibao_channel c)
 {
@@ -298,6 +311,8 @@ static bool catch_up(struct fanout *f, struct session *s, enum dibao_channel c)
 		case HISTORY_AT_TAIL:
 			if (!join_step(s, c))
 				park(f, s);
+			else
+				send_position(f, s, c); /* it waits for this word to show things */
 			return false;
 		case HISTORY_WAIT:
 		case HISTORY_DOWN:
@@ -441,18 +456,9 @@ void fanout_wake(struct fanout *f, struct session *s)
 
 void fanout_beat(struct fanout *f, struct session *s)
 {
-	for (int c = 0; c < DIBAO_CHANNEL_COUNT && s->state == SESSION_ACTIVE; c++) {
-		struct session_channel *at = &s->at[c];
-		struct entry_id pos = at->in_step ? history_tail(f->opt.history, c) : at->cursor;
-		struct frame position = {.after = pos, .end = pos};
-
-		if (!at->attached || at->n > SESSION_FLIGHTS_MAX / 2)
-			continue;
-		/* Who is told of no replay has all that was before. */
-		if (send_frame(f, s, c, &position, at->in_step ? 0 : WIRE_DATA_REPLAY) ==
-		    -EHOSTUNREACH)
-			f->opt.on_gone(s, f->opt.userdata);
-	}
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT && s->state == SESSION_ACTIVE; c++)
+		if (s->at[c].attached)
+			send_position(f, s, c);
 }
 
 void fanout_loaded(struct fanout *f)

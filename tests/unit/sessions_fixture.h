@@ -274,6 +274,22 @@ static inline void say_ack(struct client *k, enum dibao_channel c)
 	say(k, buf, wire_ack_pack(buf, &a));
 }
 
+/* A frame of each channel came: at the latest the position that says it has caught up. */
+static inline bool has_caught_up(const struct client *k)
+{
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		if (!k->data[c].number)
+			return false;
+	return true;
+}
+
+/* All frames that came so far are taken over, positions too. */
+static inline void say_acks(struct client *k)
+{
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		say_ack(k, (enum dibao_channel)c);
+}
+
 static inline struct session *session_of(struct fixture *f, const struct client *k)
 {
 	for (struct session *s = f->sessions->first; s; s = s->next)

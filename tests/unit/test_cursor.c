@@ -78,8 +78,8 @@ static void who_has_no_durable_name_has_no_cursor(void **state)
 	say_hello(k);
 	wait_active(f, k);
 	append(f, PUBLIC, 3);
-	wait_until(f, k->n_items == 3);
-	say_ack(k, PUBLIC);
+	wait_until(f, k->n_items == 3 && has_caught_up(k));
+	say_acks(k);
 	wait_until(f, session_in_flight(session_of(f, k)) == 0);
 	cursor_flush(f->sessions);
 	assert_int_equal(f->sessions->n_outstanding, 0);

@@ -242,7 +242,8 @@ static struct peer *connect_in_step(struct fixture *f)
 	struct peer *p = connect_peer(f);
 
 	serve(f, p);
-	wait_until(f, in_step(p));
+	/* It is told at once that it has all there is. */
+	wait_until(f, in_step(p) && p->n_positions == 1);
 	return p;
 }
 
@@ -312,7 +313,8 @@ static void nothing_is_sent_when_the_lease_is_over_and_all_when_it_is_renewed(vo
 	wait_until(f, other->n_items == 10);
 	fanout_beat(f->fanout, p->session);
 	settle(f, other);
-	assert_int_equal(p->n_frames + p->n_positions, 0);
+	assert_int_equal(p->n_frames, 0);
+	assert_int_equal(p->n_positions, 1); /* from when it came */
 	p->session->lease_until_usec = UINT64_MAX;
 	fanout_wake(f->fanout, p->session);
 	wait_until(f, p->n_items == 10);
@@ -377,6 +379,21 @@ static void a_position_says_whether_all_before_it_has_come(void **state)
 	assert_int_equal(p->position_flags, WIRE_DATA_REPLAY);
 }
 
+static void who_has_caught_up_is_told_so_without_waiting_for_the_beat(void **state)
+{
+	struct fixture *f = *state;
+	struct peer *p;
+
+	append(f, 20);
+	p = connect_peer(f);
+	p->session->at[DIBAO_CHANNEL_PUBLIC].cursor = (struct entry_id){0, 0};
+	serve(f, p);
+	wait_until(f, p->n_positions == 1);
+	assert_int_equal(p->n_items, 20);
+	assert_int_equal(p->flags, WIRE_DATA_REPLAY);
+	assert_int_equal(p->position_flags, 0);
+}
+
 static void after_a_stop_positions_go_and_events_do_not(void **state)
 {
 	struct fixture *f = *state;
@@ -420,6 +437,7 @@ int main(void)
 		TEST(who_leaves_the_step_leaves_the_others_in_it),
 		TEST(a_position_says_whether_all_before_it_has_come),
 		TEST(a_rate_holds_events_back_but_no_withdrawal),
+		TEST(who_has_caught_up_is_told_so_without_waiting_for_the_beat),
 		TEST(after_a_stop_positions_go_and_events_do_not),
 	};
 
