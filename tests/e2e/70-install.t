@@ -99,6 +99,19 @@ def the_examples_are_linked_with_the_static_library_too(b):
 
 
 @test
+def the_installed_headings_and_tables_turn_a_bureaus_table_into_events(b):
+    i = Installed(b)
+    with open(b.path("in.csv"), "w") as f:
+        f.write("奖励名单\n类型,所属单位,发文单位,警号,姓名,日期,奖项,状态,文件号\n"
+                "奖励,胥江派出所,演示局,F000001,演示,2017年7月5日,火线奖励,表彰,演〔2017〕1号\n")
+    out = sh(os.path.join(i.prefix, "bin/dibaoctl"), "import", b.path("in.csv"), "--headings", b.path("etc/dibao/headings.tsv"),
+             "--dry-run", "--print", LD_LIBRARY_PATH=i.lib)
+    event = json.loads(out.splitlines()[0])
+    assert (event["type"], event["org"], event["body"]["kind"]["name"], event["body"]["state"]) == (
+        "award", HUXU, "火线奖励", "final") and event["body"]["kind"]["code"], event
+
+
+@test
 def every_installed_header_stands_alone(b):
     i = Installed(b)
     for h in os.listdir(os.path.join(i.prefix, "include", "dibao")):
@@ -132,7 +145,7 @@ def configuration_that_is_there_is_kept_and_uninstall_leaves_it_and_nothing_else
     have = files(top)
     for name in ("opt/dibao/bin/dibaod", "opt/dibao/bin/dibaoctl", "opt/dibao/lib/libdibao.a",
                  "opt/dibao/lib/pkgconfig/dibao.pc", "opt/dibao/include/dibao/subscriber.h",
-                 "opt/dibao/lib/systemd/system/dibaod.service", "etc/dibao/dibaod.conf", "etc/dibao/ranks.tsv",
+                 "opt/dibao/lib/systemd/system/dibaod.service", "etc/dibao/dibaod.conf", "etc/dibao/ranks.tsv", "etc/dibao/headings.tsv",
                  *(f"opt/dibao/share/man/man{m[-1]}/{m}" for m in manuals())):
         assert name in have, f"{name} is not installed"
     for name in ("opt/dibao/lib/pkgconfig/dibao.pc", "opt/dibao/lib/systemd/system/dibaod.service"):
