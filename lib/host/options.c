@@ -241,6 +241,7 @@ static int on_option(void *userdata, const char *section, const char *name, cons
 {
 	struct option_faults *p = userdata;
 	const struct option_table *t = p->table;
+	const struct option_spec *elsewhere = NULL;
 
 	if (t->foreign_section && strcmp(section, t->foreign_section) == 0) {
 		return 1;
@@ -252,8 +253,10 @@ static int on_option(void *userdata, const char *section, const char *name, cons
 			continue;
 		}
 		if (strcmp(o->section, section) != 0) {
-			options_fault(p, "%s belongs in section [%s]", o->name, o->section);
-		} else if (p->seen[i]) {
+			elsewhere = elsewhere ? elsewhere : o;
+			continue;
+		}
+		if (p->seen[i]) {
 			options_fault(p, "%s is set twice", o->name);
 		} else {
 			p->seen[i] = true;
@@ -261,6 +264,10 @@ static int on_option(void *userdata, const char *section, const char *name, cons
 				p->error = -ENOMEM;
 			}
 		}
+		return 1;
+	}
+	if (elsewhere) {
+		options_fault(p, "%s belongs in section [%s]", name, elsewhere->section);
 		return 1;
 	}
 	options_fault(p, "unknown option in section [%.32s]: %.64s", section, name);
