@@ -90,7 +90,7 @@ def the_rights_that_the_page_gives_are_those_that_setup_makes(b):
         told[name] = rest
     p = subprocess.run([BUILD + "/bin/dibaoctl", "--json", "setup", "--acl"], capture_output=True, text=True)
     made = {u["user"]: u["rules"] for u in map(json.loads, p.stdout.splitlines())}
-    assert told == made and len(made) == 8, (told, made)
+    assert told == made and len(made) >= 8, (told, made)
 
 
 @test

@@ -3,7 +3,7 @@
 # The Redis users that `dibaoctl setup --acl` makes: how they are made, and what each must not do.
 from dibao_test import *
 
-USERS = ["dibaod", "dibaod-public", "publisher", "producer", "reader", "sms", "operator", "auditor"]
+USERS = ["dibaod", "dibaod-public", "publisher", "producer", "reader", "sms", "operator", "auditor", "notices"]
 PRIVATE = ["private", "private-now"]
 NEVER = [["FLUSHALL"], ["KEYS", "*"], ["SCAN", "0"], ["CONFIG", "SET", "maxmemory", "1"], ["ACL", "LIST"],
          ["ACL", "SETUSER", "x", "on", "nopass"], ["EVAL", "return 1", "0"], ["MONITOR"],
@@ -63,7 +63,7 @@ def what_is_printed_makes_users_that_apply_finds_unchanged(b):
     for line in ctl(b, "setup", "--acl").splitlines():
         if not line.startswith("#"):
             b.r.execute_command(*[w.strip('"') for w in re.findall(r'".*?"|\S+', line)])
-    assert [l.split() for l in ctl(b, "setup", "--acl", "--apply").splitlines()[:8]] == [[u, "unchanged"] for u in USERS]
+    assert [l.split() for l in ctl(b, "setup", "--acl", "--apply").splitlines()[:len(USERS)]] == [[u, "unchanged"] for u in USERS]
     assert not os.path.exists(b.path("dibaod.password"))
     assert "dibao-setup-trial" not in str(b.r.acl_list())
 
@@ -166,7 +166,7 @@ def what_was_done_is_added_to_by_some_read_by_few_and_changed_by_nobody(b):
                 ["PEXPIRE", audit, "1"], ["SET", audit, "x"], ["COPY", BASE + "lost", audit, "REPLACE"])
         if u not in ("operator", "auditor"):
             refused(b, u, ["XRANGE", audit, "-", "+"], ["XREVRANGE", audit, "+", "-"])
-        if u not in ("operator", "dibaod"):
+        if u not in ("operator", "dibaod", "notices"):
             refused(b, u, ["XADD", audit, "*", "who", "x"])
     assert login(b, "auditor").xrange(audit) == b.r.xrange(audit) != []
     refused(b, "auditor", ["FCALL", "dibao_version", "0"], *[["XRANGE", BASE + c, "-", "+"] for c in CHANNELS])
