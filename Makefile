@@ -58,7 +58,7 @@ E2E_SRC := $(filter-out tests/e2e/shim.c tests/e2e/leaky.c,$(wildcard tests/e2e/
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(BUILD)/obj/lib/queue_lua.o
 # What a test may link: programs without their main.c, each part needing those behind it.
-PARTS := $(patsubst %,$(BUILD)/lib/lib%.a,$(if $(SMS_SRC),sms) $(if $(BOARD_SRC),board) ctl daemon host dibao)
+PARTS := $(patsubst %,$(BUILD)/lib/lib%.a,ctl $(if $(SMS_SRC),sms) $(if $(BOARD_SRC),board) daemon host dibao)
 PROGRAMS := $(patsubst %,$(BUILD)/bin/%,dibaod dibaoctl dibao-seed $(if $(wildcard clients/sms/main.c),dibao-sms) \
 	$(if $(wildcard clients/board/main.c),dibao-board))
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
@@ -85,13 +85,17 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)' > $@
 FORCE:
 
-# queue.lua as a symbol of the library: queue_lua[], queue_lua_size.
-$(BUILD)/gen/queue_lua.c: lib/queue.lua
-	@mkdir -p $(@D)
-	@{ echo '/* made from lib/queue.lua */'; echo 'const char queue_lua[] = {'; od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g'; echo '0};'; echo 'const unsigned long queue_lua_size = sizeof queue_lua - 1;'; } > $@
-$(BUILD)/obj/lib/queue_lua.o: $(BUILD)/gen/queue_lua.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) -fPIC $(CFLAGS) -c -o $@ $<
+# A .lua as a symbol beside its C: queue_lua[], queue_lua_size.
+define embed
+$$(BUILD)/gen/$(notdir $(1))_lua.c: $(1).lua
+	@mkdir -p $$(@D)
+	@{ echo '/* made from $(1).lua */'; echo 'const char $(notdir $(1))_lua[] = {'; od -An -v -tu1 $$< | sed 's/[0-9][0-9]*/&,/g'; echo '0};'; echo 'const unsigned long $(notdir $(1))_lua_size = sizeof $(notdir $(1))_lua - 1;'; } > $$@
+$$(BUILD)/obj/$(1)_lua.o: $$(BUILD)/gen/$(notdir $(1))_lua.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -fPIC $$(CFLAGS) -c -o $$@ $$<
+endef
+$(eval $(call embed,lib/queue))
+$(eval $(call embed,clients/sms/outbox))
 
 $(BUILD)/lib/libdibao.a: $(LIB_OBJ)
 	@mkdir -p $(@D)
@@ -105,7 +109,7 @@ $(BUILD)/lib/libdibao.so: $(LIB_OBJ) lib/libdibao.map
 $(BUILD)/lib/libhost.a: $(call obj,$(HOST_SRC))
 $(BUILD)/lib/libdaemon.a: $(call obj,$(DAEMON_SRC))
 $(BUILD)/lib/libctl.a: $(call obj,$(CTL_SRC))
-$(BUILD)/lib/libsms.a: $(call obj,$(SMS_SRC))
+$(BUILD)/lib/libsms.a: $(call obj,$(SMS_SRC)) $(BUILD)/obj/clients/sms/outbox_lua.o
 $(BUILD)/lib/libboard.a: $(call obj,$(BOARD_SRC))
 $(patsubst %,$(BUILD)/lib/lib%.a,host daemon ctl sms board):
 	@mkdir -p $(@D)

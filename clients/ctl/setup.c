@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../sms/outbox_functions.h"
 #include "queue.h"
 #include "setup_acl.h"
 
@@ -9,7 +10,8 @@ static int load(const struct ctl *c, struct ctl_redis *r)
 	struct dibao_error err;
 	int e;
 
-	if (queue_setup(r->context, c->bureau, &err) < 0)
+	if (queue_setup(r->context, c->bureau, &err) < 0 ||
+	    outbox_functions_load(r->context, &err) < 0)
 		return ctl_error(&err);
 	e = ctl_redis_audit(r, "setup", queue_functions_version(), "ok");
 	if (e)

@@ -27,9 +27,9 @@
 
 enum {
 	DRIVER_ID_MAX = 64,	 /* bytes of a uid */
-	DRIVER_CODE_MAX = 48,	 /* bytes of a gateway's code, NUL included */
+	DRIVER_CODE_MAX = 33,	 /* bytes of a gateway's code, NUL included: CODES_CODE_MAX and 1 */
 	DRIVER_TOKEN_BYTES = 33, /* 128 bits in hex, NUL included */
-	DRIVER_VARIABLES_MAX = 16,
+	DRIVER_VARIABLES_MAX = 24,
 };
 
 struct driver_variable {
@@ -101,7 +101,8 @@ struct driver;
 struct driver_options {
 	sd_event *event;
 	const char *name;     /* of the gateway, for the log and the rows: "sms-1" */
-	const void *settings; /* of its kind; borrowed while the driver lives */
+	const void *settings; /* of its kind; these two are borrowed while the driver lives */
+	const void *common;   /* the whole configuration: where receipts go */
 	void *userdata;
 	void (*on_result)(struct driver *d, const char *id, unsigned attempt,
 			  const struct driver_result *result, void *userdata);
@@ -127,8 +128,10 @@ struct driver_ops {
 	void (*receipt_done)(struct driver *d, void *ticket, bool taken);
 	enum driver_health (*health)(struct driver *d);
 	void (*classify)(const struct driver_reply *reply, struct driver_result *ret);
-	/* `text` is what the gateway sent: a query string, a file. 0, -EBADMSG. */
-	int (*parse_receipt)(const char *text, size_t len, struct driver_receipt *ret);
+	/* get(): a field of what the gateway sent, of a query or a file; NULL = it has none. 0,
+	 * -EBADMSG. */
+	int (*parse_receipt)(const char *(*get)(const void *source, const char *name),
+			     const void *source, struct driver_receipt *ret);
 };
 
 /* Each driver's first member. */
@@ -137,7 +140,7 @@ struct driver {
 	struct driver_options opt;
 };
 
-extern const struct driver_ops driver_none, driver_spool, driver_kannel;
+extern const struct driver_ops driver_none, driver_null, driver_spool, driver_kannel;
 /* By name; NULL = no such. */
 const struct driver_ops *driver_find(const char *name);
 

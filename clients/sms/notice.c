@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "notice.h"
 
+#include "person.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -25,32 +27,19 @@ static const struct {
 	[NOTICE_REASON_GATEWAY] = {"gateway", "no gateway takes texts now", false},
 	[NOTICE_REASON_NO_GATEWAY] = {"no-gateway", "this bureau has no gateway: to be printed",
 				      true},
-	[NOTICE_REASON_NOT_LISTED] = {"not-listed", "the badge is not in the roster", true},
-	[NOTICE_REASON_NAME_DIFFERS] = {"name-differs",
-					"the roster knows another name for this badge", true},
-	[NOTICE_REASON_NO_NUMBER] = {"no-number", "the roster has no number", true},
-	[NOTICE_REASON_BAD_NUMBER] = {"bad-number", "the carrier says: no such number", true},
-	[NOTICE_REASON_SHARED] = {"shared-number", "two people have this number", true},
-	[NOTICE_REASON_MOVED] = {"moved-number", "the number changed hands", true},
-	[NOTICE_REASON_DISPUTED] = {"disputed-number", "its holder says: not me", true},
-	[NOTICE_REASON_LEFT] = {"left", "the person left too long ago", true},
-	[NOTICE_REASON_OLD] = {"old", "older than its type may be", true},
+	[NOTICE_REASON_NUMBER] = {"no-such-number", "the carrier says: no such number", true},
 	[NOTICE_REASON_TOO_LATE] = {"too-late", "it would come too late to be of use", true},
-	[NOTICE_REASON_TEMPLATE] = {"template", "no approved template, or no text can be made",
-				    true},
+	[NOTICE_REASON_TEMPLATE] = {"template", "no template for it, or no text can be made", true},
+	[NOTICE_REASON_CONTENT] = {"content", "the carrier minds the text or its template", true},
 	[NOTICE_REASON_REFUSED] = {"refused", "the gateway refused it", true},
 	[NOTICE_REASON_CARRIER] = {"carrier", "the carrier could not deliver it", true},
 	[NOTICE_REASON_UNREACHABLE] = {"unreachable", "the handset was never reachable", true},
 	[NOTICE_REASON_NO_RECEIPT] = {"no-receipt", "sent, but no receipt came", true},
 	[NOTICE_REASON_UNKNOWN] = {"unknown", "may have been sent: nobody told", true},
-	[NOTICE_REASON_RECORD] = {"record", "history is not texted", false},
-	[NOTICE_REASON_PROPOSED] = {"proposed", "a proposal gets no text", false},
-	[NOTICE_REASON_SILENT] = {"silent", "this type or kind gets no text", false},
-	[NOTICE_REASON_ANONYMOUS] = {"anonymous", "a letter without a person", false},
-	[NOTICE_REASON_INACTIVE] = {"inactive", "who left gets no such text", false},
-	[NOTICE_REASON_OPTED_OUT] = {"opted-out", "the person wants no such texts", false},
+	[NOTICE_REASON_SILENT] = {"silent", "its template says: no text", false},
 	[NOTICE_REASON_WITHDRAWN] = {"withdrawn", "taken back before it was sent", false},
 	[NOTICE_REASON_NOT_SENT] = {"not-sent", "takes back what was never sent", false},
+	[NOTICE_REASON_BY_HAND] = {"by-hand", "served some other way", false},
 };
 
 const char *notice_state_name(enum notice_state s)
@@ -97,6 +86,20 @@ int notice_reason_find(const char *name, size_t len)
 		if (strlen(reasons[i].name) == len && !memcmp(reasons[i].name, name, len))
 			return i;
 	return -EINVAL;
+}
+
+const char *notice_words(const char *r, size_t len)
+{
+	const char *blank = memchr(r, ' ', len);
+	size_t n = blank ? (size_t)(blank - r) : len;
+	int i = notice_reason_find(r, n);
+
+	if (i >= 0)
+		return reasons[i].words;
+	for (int p = 0; p < PERSON_N_REASONS; p++)
+		if (strlen(person_reason_key(p)) == n && !memcmp(person_reason_key(p), r, n))
+			return person_reason_words(p);
+	return "?";
 }
 
 int notice_policy_find(const char *name)

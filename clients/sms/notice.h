@@ -20,7 +20,8 @@
  * The row of a notice is the hash sms:row:<uid> (outbox.lua is its only writer):
  *   s   state            t  type          o  org         b  badge      l  urgent | bulk
  *   n   attempt          d  due, Unix ms  at event's `at`              x  too late after, Unix ms
- *   r   reason: a word of notice_reason, with the gateway's code after a blank
+ *   r   why it is held or ended so: a word of notice_reason or person_reason_key(), and the
+ *       gateway's code after a blank
  *   g   gateway          p  parts         v  template version          h  hash of the text
  *   q   batch            mb mailbox of a mailbox_reply                 k  retracts | corrects
  *   of  uid of the event it takes back                                 y  uid that took this one
@@ -58,33 +59,22 @@ enum notice_reason {
 	NOTICE_REASON_BATCH,   /* its batch waits for `dibaoctl sms release` */
 	NOTICE_REASON_RETRY,   /* the gateway said: later */
 	NOTICE_REASON_GATEWAY, /* no gateway takes texts */
-	/* not sent, and a person should know */
-	NOTICE_REASON_NO_GATEWAY,   /* this bureau has none: to be printed */
-	NOTICE_REASON_NOT_LISTED,   /* the badge is not in the roster */
-	NOTICE_REASON_NAME_DIFFERS, /* the roster knows another name for the badge */
-	NOTICE_REASON_NO_NUMBER,
-	NOTICE_REASON_BAD_NUMBER,  /* the carrier says that it does not exist */
-	NOTICE_REASON_SHARED,	   /* a number of two people, not confirmed */
-	NOTICE_REASON_MOVED,	   /* the number changed hands, not confirmed */
-	NOTICE_REASON_DISPUTED,	   /* its holder says: not me */
-	NOTICE_REASON_LEFT,	   /* left, and too long ago */
-	NOTICE_REASON_OLD,	   /* older than its type may be */
+	/* ended, and a person should know */
+	NOTICE_REASON_NO_GATEWAY,  /* this bureau has none: to be printed */
+	NOTICE_REASON_NUMBER,	   /* the carrier says that it does not exist */
 	NOTICE_REASON_TOO_LATE,	   /* the hold would last past the time it is of use */
-	NOTICE_REASON_TEMPLATE,	   /* no approved template, or the text cannot be made */
+	NOTICE_REASON_TEMPLATE,	   /* none, not approved, or the text cannot be made */
+	NOTICE_REASON_CONTENT,	   /* the gateway or carrier minds the text */
 	NOTICE_REASON_REFUSED,	   /* the gateway, for good, or too often */
 	NOTICE_REASON_CARRIER,	   /* the carrier, by its receipt */
 	NOTICE_REASON_UNREACHABLE, /* the handset, in all the time the carrier tried */
 	NOTICE_REASON_NO_RECEIPT,
 	NOTICE_REASON_UNKNOWN, /* may have been sent: nobody told */
 	/* not sent, and that is right */
-	NOTICE_REASON_RECORD,	 /* history is not texted */
-	NOTICE_REASON_PROPOSED,	 /* a proposal gets no text */
-	NOTICE_REASON_SILENT,	 /* the bureau has switched this type or kind off */
-	NOTICE_REASON_ANONYMOUS, /* a letter without a person */
-	NOTICE_REASON_INACTIVE,	 /* left: congratulations and visits are not sent */
-	NOTICE_REASON_OPTED_OUT,
+	NOTICE_REASON_SILENT,	 /* its template says: no text */
 	NOTICE_REASON_WITHDRAWN, /* retracted or corrected before it was sent */
 	NOTICE_REASON_NOT_SENT,	 /* takes back what was never sent */
+	NOTICE_REASON_BY_HAND,	 /* a person served it some other way */
 	NOTICE_REASONS,
 };
 
@@ -100,8 +90,11 @@ bool notice_was_sent(enum notice_state s);
 /* "name-differs": the word in the row. */
 const char *notice_reason_name(enum notice_reason r);
 int notice_reason_find(const char *name, size_t len);
-/* "the roster knows another name for this badge": for people. */
+/* "the gateway said: later": for people. */
 const char *notice_reason_words(enum notice_reason r);
+/* The same for a row's `r`, of whatever kind: its word may be person.h's; without the code. "" for
+ * an empty one, "?" for a word nobody knows. */
+const char *notice_words(const char *r, size_t len);
 /* Those that end on the unserved list. */
 bool notice_reason_is_unserved(enum notice_reason r);
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where Kannel brings receipts: GET /receipt?... on the address of the configuration, for all
+ * gateways of this kind. The answer is 200, whatever the receipt says, once it is on disk; what is
+ * no receipt of ours gets 200 too, for Kannel would bring it again and again; only what could not
+ * be taken now gets 503, and comes again.
+ */
+#include "kannel.h"
+
+#include "httpd.h"
+#include "log.h"
+#include "redis_address.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRIVERS_MAX = 8, CONNECTIONS_MAX = 128 };
+
+/* One for the program: gateways come and go with the lease, all at once. */
+static struct {
+	struct httpd *httpd;
+	struct driver *drivers[DRIVERS_MAX];
+	unsigned n;
+} listener;
+
+static const char *get(const void *source, const char *name)
+{
+	return http_query(source, name);
+}
+
+static struct driver *driver_of(const char *gateway)
+{
+	for (unsigned i = 0; gateway && i < listener.n; i++)
+		if (!strcmp(listener.drivers[i]->opt.name, gateway))
+			return listener.drivers[i];
+	return NULL;
+}
+
+void kannel_answer(void *ticket, bool taken)
+{
+	http_reply(ticket, taken ? 200 : 503, "text/plain", taken ? "ok\n" : "later\n",
+		   taken ? 3 : 6);
+}
+
+static void on_request(struct http_request *r, void *userdata)
+{
+	struct driver *d = driver_of(http_query(r, "g"));
+	struct driver_receipt receipt;
+
+	(void)userdata;
+	if (!d || kannel_parse(get, r, &receipt) < 0) {
+		if (log_limited("receipt"))
+			log_text(LOG_WARNING, "what came as a receipt is none of ours");
+		kannel_answer(r, true);
+		return;
+	}
+	kannel_note_receipt(d, &receipt);
+	d->opt.on_receipt(d, &receipt, r, d->opt.userdata);
+}
+
+static int open_at(sd_event *event, const char *address)
+{
+	static const struct http_route routes[] = {{"GET", "/receipt", 0, on_request}, {0}};
+	struct redis_address a;
+
+	/* The same form: an IP address and a port. */
+	if (redis_address_parse(&a, address) < 0 || a.path)
+		return -EINVAL;
+	return httpd_new(&listener.httpd, &(struct httpd_options){
+						  .event = event,
+						  .address = a.ip,
+						  .port = (unsigned)a.port,
+						  .connections_max = CONNECTIONS_MAX,
+						  .routes = routes,
+					  });
+}
+
+int kannel_listen(struct driver *d, const char *address)
+{
+	if (listener.n == DRIVERS_MAX)
+		return -ENOBUFS;
+	if (listener.n == 0) {
+		int r = open_at(d->opt.event, address);
+
+		if (r < 0) {
+			log_text(LOG_ERR, "listen %s: %s", address, strerror(-r));
+			return r;
+		}
+	}
+	listener.drivers[listener.n++] = d;
+	return 0;
+}
+
+void kannel_unlisten(struct driver *d)
+{
+	for (unsigned i = 0; i < listener.n; i++) {
+		if (listener.drivers[i] != d)
+			continue;
+		listener.drivers[i] = listener.drivers[--listener.n];
+		if (listener.n == 0)
+			listener.httpd = httpd_free(listener.httpd);
+		return;
+	}
+}

@@ -1,0 +1,380 @@
+#!lua name=dibao_sms
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The outbox's functions: all that changes a notice, each one atomic. `dibaoctl setup` loads them;
+-- dibao-sms refuses to work with another version. Who may make which step is decided in C (notice.c);
+-- here a step is compared with what the row holds, so that of two who decide one wins.
+--
+-- Every call is FCALL <function> 1 <base> args..., base = "dibao:{BUREAU}:". What the SMS client writes
+-- comes with <name> <epoch> <counter> in front, its fencing token: whoever lost the lease of its durable
+-- name can write nothing any more, not even an intent, and so sends nothing.
+--
+-- Keys: sms:row:<uid> (notice.h), sms:open (zset: uid by due time, of all that are not final),
+-- sms:report (zset: uid by the time of the change, to be reported to the daemon), sms:unserved (zset:
+-- uid by when it ended), sms:batch:<id> (hash: n texts, released), sms:released (zset: b<batch> or
+-- u<uid> by when), sms:hours (hash: bulk texts by hour, u the usual number), sms:sent (zset: "<badge>
+-- <uid> <attempt>" by when, one day of it, for the caps), sms:key (signs receipts), sms:bad and
+-- sms:disputed (roster.h).
+--
+-- Errors: DIBAO_STALE the token is not the current one; DIBAO_INVALID an argument is wrong;
+-- DIBAO_AUDIT the caller may not add to the audit stream. No error holds a value of an event.
+
+local VERSION = '@VERSION@'
+local AUDIT_MAX = 100000
+local HOURS_KEPT = 168
+local DAY_MS = 24 * 3600 * 1000
+local RELEASED_KEEP_MS = 30 * DAY_MS
+local FINAL = { delivered = 1, failed = 1, expired = 1, no_receipt = 1, dropped = 1 }
+
+local function fail(code, text)
+	return redis.error_reply(code .. ' ' .. text)
+end
+
+local function text(n)
+	return string.format('%.0f', n)
+end
+
+local function now_ms()
+	local t = redis.call('TIME')
+	return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function row_key(base, uid)
+	return base .. 'sms:row:' .. uid
+end
+
+-- A function of the active client alone.
+local function fenced(f)
+	return function(keys, args)
+		local l = redis.call('HMGET', keys[1] .. 'lease:' .. (args[1] or ''), 'epoch', 'counter')
+		if not l[1] or l[1] ~= args[2] or l[2] ~= args[3] then
+			return fail('DIBAO_STALE', 'another instance is active')
+		end
+		return f(keys[1], args)
+	end
+end
+
+-- What goes with a state: the lists a uid stands in, how long its row lasts.
+local function settle(base, uid, state, due, unserved, keep, now)
+	local key = row_key(base, uid)
+	if FINAL[state] then
+		redis.call('HDEL', key, 'e')
+		redis.call('HSET', key, 'tf', text(now))
+	end
+	if FINAL[state] or state == 'parked' then
+		redis.call('ZREM', base .. 'sms:open', uid)
+		redis.call('PEXPIRE', key, keep)
+	else
+		redis.call('ZADD', base .. 'sms:open', due, uid)
+		redis.call('PERSIST', key)
+	end
+	if unserved == '1' then
+		redis.call('ZADD', base .. 'sms:unserved', text(now), uid)
+	else
+		redis.call('ZREM', base .. 'sms:unserved', uid)
+	end
+	redis.call('ZADD', base .. 'sms:report', text(now), uid)
+end
+
+local function set_pairs(key, args, first)
+	if #args >= first then
+		redis.call('HSET', key, unpack(args, first))
+	end
+end
+
+-- The event uid is taken back by another. What waits is dropped; of what may have been sent the caller
+-- must send word; what certainly did not arrive needs neither, and nobody need serve it any more.
+local function take_back(base, uid, by, keep, now)
+	local key = row_key(base, uid)
+	local r = redis.call('HMGET', key, 's', 'ti', 'rs')
+	local s = r[1]
+	if not s then
+		return 'none'
+	end
+	redis.call('HSET', key, 'y', by)
+	if s == 'queued' or s == 'held' or (s == 'parked' and not r[2]) then
+		redis.call('HSET', key, 's', 'dropped', 'r', 'withdrawn')
+		settle(base, uid, 'dropped', '0', '0', keep, now)
+		return r[3] and 'sent' or 'cancelled'
+	end
+	if s == 'failed' or s == 'expired' or (s == 'dropped' and not r[2]) then
+		redis.call('ZREM', base .. 'sms:unserved', uid)
+		return 'none'
+	end
+	return 'sent'
+end
+
+-- One more bulk text: the batch it belongs to, how many that has, whether it was released, its limit.
+local function count_batch(base, ref, hour, limit)
+	local hours = base .. 'sms:hours'
+	local n = redis.call('HINCRBY', hours, hour, 1)
+	if n == 1 then
+		local sum, all = 0, redis.call('HGETALL', hours)
+		for i = 1, #all, 2 do
+			local h = tonumber(all[i])
+			if h and h < tonumber(hour) - HOURS_KEPT then
+				redis.call('HDEL', hours, all[i])
+			elseif h and h < tonumber(hour) then
+				sum = sum + tonumber(all[i + 1])
+			end
+		end
+		redis.call('HSET', hours, 'u', text(math.ceil(sum / HOURS_KEPT)))
+	end
+	local usual = 3 * tonumber(redis.call('HGET', hours, 'u') or '0')
+	local q, most = ref, limit
+	if ref ~= '' and n > math.max(usual, limit) and
+		redis.call('HEXISTS', base .. 'sms:batch:' .. ref, 'released') == 0 then
+		q = ''
+	end
+	if q == '' then
+		q, most = 'h' .. hour, math.max(usual, limit)
+	end
+	local key = base .. 'sms:batch:' .. q
+	local of = redis.call('HINCRBY', key, 'n', 1)
+	if q:sub(1, 1) == 'h' then
+		-- The hour's batch is about all of the hour, whatever document they are from.
+		of = n
+	end
+	redis.call('HSET', key, 'limit', text(most), 'seen', text(of))
+	redis.call('PEXPIRE', key, text(RELEASED_KEEP_MS))
+	return q, of, redis.call('HEXISTS', key, 'released'), most
+end
+
+-- What the roster has of a badge: its row, and the marks that are set.
+local function of_badge(base, badge)
+	return redis.call('HGET', base .. 'roster', badge) or '', redis.call('HGET', base .. 'roster:confirmed', badge) or '',
+		redis.call('HGET', base .. 'sms:bad', badge) or '', redis.call('HGET', base .. 'sms:disputed', badge) or ''
+end
+
+-- args: token, uid, state, reason, unserved, keep, due, lane, ref batch, hour, limit, retracts|corrects,
+-- of, then fields of the row (b <badge> first). Reply: new|repeat, state, batch, its count, released,
+-- limit, original, and of the badge the roster's row and marks
+local function take(base, args)
+	local uid, state, reason, unserved, keep, due = args[4], args[5], args[6], args[7], args[8], args[9]
+	local lane, ref, hour, limit, k, of = args[10], args[11], args[12], tonumber(args[13]), args[14], args[15]
+	local key, now = row_key(base, uid), now_ms()
+	local s = redis.call('HGET', key, 's')
+	if s then
+		return { 'repeat', s }
+	end
+	local original = 'none'
+	if of ~= '' then
+		original = take_back(base, of, uid, keep, now)
+		if k == 'retracts' and original ~= 'sent' and not FINAL[state] then
+			state, reason, unserved = 'dropped', 'not-sent', '0'
+		end
+	end
+	local q, n, released, most = '', 0, 0, 0
+	if lane == 'bulk' and (state == 'queued' or state == 'held') then
+		q, n, released, most = count_batch(base, ref, hour, limit)
+	end
+	redis.call('HSET', key, 's', state, 'r', reason, 'd', due, 'l', lane, 'n', '0', 'q', q, 'k', k, 'of', of,
+		'os', original, 'tq', text(now))
+	set_pairs(key, args, 16)
+	settle(base, uid, state, due, unserved, keep, now)
+	return { 'new', state, q, n, released, most, original, of_badge(base, args[17]) }
+end
+
+-- A bare withdrawal: nobody told why, or by what.
+-- args: token, uid, keep. Reply: none | cancelled | sent
+local function withdraw(base, args)
+	return take_back(base, args[4], '', args[5], now_ms())
+end
+
+-- args: token, uid, from, attempt, to, unserved, keep, due, then fields of the row (n among them when the
+-- attempt changes). Reply: 1, or 0 and what the row holds
+local function step(base, args)
+	local uid, from, attempt, to, unserved, keep, due = args[4], args[5], args[6], args[7], args[8], args[9], args[10]
+	local key, now = row_key(base, uid), now_ms()
+	local is = redis.call('HMGET', key, 's', 'n', 'b')
+	if is[1] ~= from or is[2] ~= attempt then
+		return { 0, is[1] or '', is[2] or '' }
+	end
+	redis.call('HSET', key, 's', to, 'd', due)
+	set_pairs(key, args, 11)
+	if to == 'intent' then
+		redis.call('HSET', key, 'ti', text(now))
+		redis.call('ZADD', base .. 'sms:sent', text(now), (is[3] or '') .. ' ' .. uid .. ' ' .. attempt)
+	elseif to == 'submitted' then
+		redis.call('HSET', key, 'ts', text(now))
+	elseif to == 'accepted' then
+		redis.call('HSET', key, 'ta', text(now))
+	end
+	settle(base, uid, to, due, unserved, keep, now)
+	return { 1 }
+end
+
+-- The number of a badge is bad, or disputed. args: token, bad|disputed, badge, mark
+local function mark(base, args)
+	if args[4] ~= 'bad' and args[4] ~= 'disputed' then
+		return fail('DIBAO_INVALID', 'expected bad or disputed')
+	end
+	return redis.call('HSET', base .. 'sms:' .. args[4], args[5], args[6])
+end
+
+-- Begins an activity. args: token, a random key in hex. Reply: the key that signs receipts, now, how many
+-- numbers of the roster are a demonstration's
+local function open(base, args)
+	local now = now_ms()
+	if redis.call('EXISTS', base .. 'sms:key') == 0 then
+		redis.call('SET', base .. 'sms:key', args[4])
+	end
+	redis.call('ZREMRANGEBYSCORE', base .. 'sms:sent', '-inf', text(now - DAY_MS))
+	redis.call('ZREMRANGEBYSCORE', base .. 'sms:released', '-inf', text(now - RELEASED_KEEP_MS))
+	return { redis.call('GET', base .. 'sms:key'), now, redis.call('HGET', base .. 'roster:meta', 'demo') or '0' }
+end
+
+-- args: token, start, count. Reply: per uid of sms:open its fields
+local function load(base, args)
+	local out = {}
+	for i, uid in ipairs(redis.call('ZRANGE', base .. 'sms:open', args[4], args[4] + args[5] - 1)) do
+		local r = redis.call('HMGET', row_key(base, uid), 's', 't', 'o', 'b', 'l', 'n', 'd', 'at', 'x', 'p', 'q', 'g',
+			'r')
+		for j = 1, 13 do
+			r[j] = r[j] or ''
+		end
+		out[i] = { uid, unpack(r) }
+	end
+	return out
+end
+
+-- Texts of the last day. args: token, start, count. Reply: "<badge> <uid> <attempt>", ms, ...
+local function sent(base, args)
+	return redis.call('ZRANGE', base .. 'sms:sent', args[4], args[4] + args[5] - 1, 'WITHSCORES')
+end
+
+-- args: token, then uid, state ...: reported, unless it changed since
+local function reported(base, args)
+	for i = 4, #args, 2 do
+		local key = row_key(base, args[i])
+		local s = redis.call('HGET', key, 's')
+		if not s or s == args[i + 1] then
+			redis.call('ZREM', base .. 'sms:report', args[i])
+		end
+		if s then
+			redis.call('HSET', key, 'up', args[i + 1])
+		end
+	end
+	return 1
+end
+
+-- ---- what only reads ----
+
+-- All that a text is made from. args: uid, badge
+local function fetch(keys, args)
+	local base = keys[1]
+	local r = redis.call('HMGET', row_key(base, args[1]), 's', 'n', 'e', 'k', 'os', 'rl')
+	r[7], r[8], r[9], r[10] = of_badge(base, args[2])
+	for j = 1, 10 do
+		r[j] = r[j] or ''
+	end
+	return r
+end
+
+-- args: uid. Reply: state, attempt, type, badge, gateway, due, reason, lane, at; empty: no such row
+local function look(keys, args)
+	local r = redis.call('HMGET', row_key(keys[1], args[1]), 's', 'n', 't', 'b', 'g', 'd', 'r', 'l', 'at')
+	for j = 1, 9 do
+		r[j] = r[j] or ''
+	end
+	return r
+end
+
+-- args: count. Reply: per uid: uid, state, attempt, reason, since, resent
+local function reports(keys, args)
+	local out = {}
+	for i, uid in ipairs(redis.call('ZRANGE', keys[1] .. 'sms:report', 0, args[1] - 1)) do
+		local r = redis.call('HMGET', row_key(keys[1], uid), 's', 'n', 'r', 'rs', 'b')
+		local at = redis.call('ZSCORE', keys[1] .. 'sms:report', uid)
+		out[i] = { uid, r[1] or '', r[2] or '', r[3] or '', at, r[4] or '' }
+	end
+	return out
+end
+
+-- What was released after a time. args: ms. Reply: b<batch> or u<uid>, ms, ...
+local function released(keys, args)
+	return redis.call('ZRANGEBYSCORE', keys[1] .. 'sms:released', '(' .. args[1], '+inf', 'WITHSCORES', 'LIMIT', 0, 500)
+end
+
+-- args: batch. Reply: n, released, limit
+local function batch(keys, args)
+	local r = redis.call('HMGET', keys[1] .. 'sms:batch:' .. args[1], 'seen', 'released', 'limit')
+	return { tonumber(r[1] or '0'), r[2] and 1 or 0, tonumber(r[3] or '0') }
+end
+
+-- ---- by hand ----
+
+local function audited(act, f)
+	return function(keys, args)
+		local base, what, who = keys[1], args[1] or '', args[2] or ''
+		if #who < 1 or #who > 128 or who:find('%c') then
+			who = '-'
+		end
+		if not redis.acl_check_cmd('XADD', base .. 'audit', '*', 'who', who) then
+			return fail('DIBAO_AUDIT', 'the caller may not add to the audit stream')
+		end
+		local reply = f(base, what)
+		redis.call('XADD', base .. 'audit', 'MAXLEN', '~', AUDIT_MAX, '*', 'who', who, 'act', act, 'what',
+			what:sub(1, 200), 'result', reply == 1 and 'ok' or 'nothing')
+		return reply
+	end
+end
+
+local function release_batch(base, id)
+	local key, now = base .. 'sms:batch:' .. id, now_ms()
+	if redis.call('EXISTS', key) == 0 or redis.call('HEXISTS', key, 'released') == 1 then
+		return 0
+	end
+	redis.call('HSET', key, 'released', text(now))
+	redis.call('ZADD', base .. 'sms:released', text(now), 'b' .. id)
+	return 1
+end
+
+-- A person has decided about a parked notice: send it after all.
+local function release_one(base, uid)
+	local key, now = row_key(base, uid), now_ms()
+	local r = redis.call('HMGET', key, 's', 'e', 'ti')
+	if r[1] ~= 'parked' or not r[2] then
+		return 0
+	end
+	if r[3] then
+		redis.call('HSET', key, 'rs', '1')
+	end
+	redis.call('HSET', key, 's', 'queued', 'r', '', 'rl', '1', 'd', text(now))
+	settle(base, uid, 'queued', text(now), '0', '0', now)
+	redis.call('ZADD', base .. 'sms:released', text(now), 'u' .. uid)
+	return 1
+end
+
+-- Or: it was served some other way.
+local function drop(base, uid)
+	local key = row_key(base, uid)
+	if redis.call('HGET', key, 's') ~= 'parked' then
+		return 0
+	end
+	redis.call('HSET', key, 's', 'dropped', 'r', 'by-hand')
+	settle(base, uid, 'dropped', '0', '0', text(180 * DAY_MS), now_ms())
+	return 1
+end
+
+local function version()
+	return VERSION
+end
+
+redis.register_function{ function_name = 'dibao_sms_version', callback = version, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_fetch', callback = fetch, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_look', callback = look, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_reports', callback = reports, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_released', callback = released, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_batch', callback = batch, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_load', callback = fenced(load), flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_sent', callback = fenced(sent), flags = { 'no-writes' } }
+redis.register_function('dibao_sms_open', fenced(open))
+redis.register_function('dibao_sms_take', fenced(take))
+redis.register_function('dibao_sms_withdraw', fenced(withdraw))
+redis.register_function{ function_name = 'dibao_sms_step', callback = fenced(step), flags = { 'allow-oom' } }
+redis.register_function('dibao_sms_mark', fenced(mark))
+redis.register_function{ function_name = 'dibao_sms_reported', callback = fenced(reported), flags = { 'allow-oom' } }
+redis.register_function('dibao_sms_release', audited('sms release', release_batch))
+redis.register_function('dibao_sms_release_one', audited('sms release --uid', release_one))
+redis.register_function('dibao_sms_drop', audited('sms drop', drop))

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core.h"
+
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LATER_TRIES = 2, LATER_MS = 30 * 60 * 1000, STOP_S = 60 };
+
+/* A step under way. */
+struct writing {
+	struct core *c;
+	struct item *i;
+	enum notice_state to;
+	unsigned attempt;
+	int64_t due_ms;
+	step_fn fn;
+	void *userdata;
+};
+
+void step_reason(char *buf, size_t cap, const struct step *s)
+{
+	snprintf(buf, cap, "%s%s%s", s->why ? s->why : notice_reason_name(s->reason),
+		 s->code && s->code[0] ? " " : "", s->code ? s->code : "");
+}
+
+static int64_t due_of(const struct core *c, const struct item *i, const struct step *s)
+{
+	int64_t now = core_now_ms();
+
+	if (s->due_ms)
+		return s->due_ms;
+	switch (s->to) {
+	case NOTICE_INTENT:
+	case NOTICE_AMBIGUOUS:
+		return now + c->config->ambiguous_ms;
+	case NOTICE_SUBMITTED:
+		return now + (int64_t)c->config->receipt_ms;
+	case NOTICE_ACCEPTED:
+		return i->state == NOTICE_SUBMITTED ? i->due_ms
+						    : now + (int64_t)c->config->receipt_ms;
+	case NOTICE_QUEUED:
+	case NOTICE_HELD:
+		return now;
+	default:
+		return 0;
+	}
+}
+
+bool step_place(struct core *c, struct item *i)
+{
+	int e = 0;
+
+	if (notice_is_final(i->state)) {
+		news_orphan(c, i);
+		backlog_remove(c->backlog, i);
+		return false;
+	}
+	switch ((enum notice_state)i->state) {
+	case NOTICE_QUEUED:
+	case NOTICE_HELD:
+		if (i->lane == LANE_BULK && batch_must_wait(i->batch))
+			batch_hold(i->batch, i);
+		else
+			e = backlog_wait(c->backlog, i, i->lane, i->due_ms);
+		break;
+	case NOTICE_INTENT: /* its text is at a driver, which will answer */
+		backlog_unwait(c->backlog, i);
+		break;
+	default:
+		e = backlog_wait(c->backlog, i, LANE_TIMERS, i->due_ms);
+	}
+	if (e < 0)
+		abort(); /* no memory for an index of 8 bytes */
+	core_wake(c);
+	return true;
+}
+
+static void count(struct core *c, enum notice_state to)
+{
+	switch (to) {
+	case NOTICE_SUBMITTED:
+		c->counters.n_submitted++;
+		break;
+	case NOTICE_DELIVERED:
+		c->counters.n_delivered++;
+		break;
+	case NOTICE_FAILED:
+	case NOTICE_EXPIRED:
+	case NOTICE_NO_RECEIPT:
+		c->counters.n_failed++;
+		break;
+	case NOTICE_PARKED:
+		c->counters.n_parked++;
+		break;
+	case NOTICE_DROPPED:
+		c->counters.n_dropped++;
+		break;
+	default:
+		break;
+	}
+}
+
+/* What the row holds is not what we thought: a person, or an event that takes this one back, was
+ * first. The same step made before, of which we did not hear, is none of that. */
+static bool is_done(const struct writing *w, const redisReply *reply)
+{
+	size_t len;
+	const char *state = outbox_reply_text(reply, 1, &len);
+
+	if (outbox_reply_int(reply, 0) == 1)
+		return true;
+	return notice_state_find(state, len) == (int)w->to &&
+	       outbox_reply_int(reply, 2) == (int64_t)w->attempt;
+}
+
+static void adopt(struct item *i, const redisReply *reply)
+{
+	size_t len;
+	const char *state = outbox_reply_text(reply, 1, &len);
+	int s = notice_state_find(state, len);
+
+	/* No row: it was removed by hand, and nothing is owed any more. */
+	i->state = (uint8_t)(s < 0 ? NOTICE_DROPPED : s);
+	i->attempt = (uint16_t)outbox_reply_int(reply, 2);
+}
+
+static void on_written(int result, const redisReply *reply, void *userdata)
+{
+	struct writing w = *(struct writing *)userdata;
+	bool ok = result == 0 && is_done(&w, reply);
+
+	free(userdata);
+	if (result == -ECANCELED || result == -ESTALE) {
+		if (w.fn)
+			w.fn(w.c, NULL, false, w.userdata);
+		return;
+	}
+	w.i->busy = false;
+	if (ok) {
+		w.i->state = (uint8_t)w.to;
+		w.i->attempt = (uint16_t)w.attempt;
+		w.i->due_ms = w.due_ms;
+		count(w.c, w.to);
+	} else if (result == 0) {
+		adopt(w.i, reply);
+	} else {
+		/* Redis refuses, for want of memory or rights; logged. It is tried again, later. */
+		w.i->due_ms = core_now_ms() + 1000;
+	}
+	reporter_wake(w.c->reporter);
+	if (w.fn)
+		w.fn(w.c, w.i, ok, w.userdata);
+	else if (step_place(w.c, w.i))
+		news_flush(w.c, w.i);
+}
+
+void step_write(struct core *c, struct item *i, const struct step *s, step_fn fn, void *userdata)
+{
+	struct outbox_call *call = outbox_begin(c->outbox, "dibao_sms_step", true);
+	struct writing *w = calloc(1, sizeof *w);
+	char reason[96];
+
+	assert(!i->busy && notice_may_move(i->state, s->to));
+	if (!w)
+		abort();
+	*w = (struct writing){
+		.c = c,
+		.i = i,
+		.to = s->to,
+		.attempt = s->attempt ? s->attempt : i->attempt,
+		.due_ms = due_of(c, i, s),
+		.fn = fn,
+		.userdata = userdata,
+	};
+	backlog_unwait(c->backlog, i);
+	batch_forget(i);
+	i->busy = true;
+	step_reason(reason, sizeof reason, s);
+	outbox_bytes(call, i->uid, i->uid_len);
+	outbox_text(call, notice_state_name(i->state));
+	outbox_int(call, i->attempt);
+	outbox_text(call, notice_state_name(s->to));
+	outbox_text(call, s->unserved ? "1" : "0");
+	outbox_int(call, (int64_t)c->config->keep_ms);
+	outbox_int(call, w->due_ms);
+	outbox_text(call, "r");
+	outbox_text(call, reason);
+	outbox_text(call, "n");
+	outbox_int(call, w->attempt);
+	for (unsigned k = 0; s->fields[k]; k++)
+		outbox_text(call, s->fields[k]);
+	outbox_send(c->outbox, call, on_written, w);
+	if (s->unserved)
+		c->counters.n_unserved++;
+}
+
+/* ---- numbers that are no good ---- */
+
+struct marking {
+	struct core *c;
+	char what[12], badge[BACKLOG_BADGE_MAX + 1];
+};
+
+static void on_roster(int result, const redisReply *reply, void *userdata)
+{
+	struct marking *m = userdata;
+	struct roster_person person;
+	struct outbox_call *call;
+	char mark[64];
+	size_t len;
+	const char *row = outbox_reply_text(reply, 6, &len);
+
+	if (result == 0 && roster_decode(&person, row, len) == 0 &&
+	    roster_mark_encode(&person, core_now_ms(), mark, sizeof mark) > 0) {
+		call = outbox_begin(m->c->outbox, "dibao_sms_mark", true);
+		outbox_text(call, m->what);
+		outbox_text(call, m->badge);
+		outbox_text(call, mark);
+		outbox_send(m->c->outbox, call, NULL, NULL);
+	}
+	free(m);
+}
+
+void step_mark(struct core *c, const struct item *i, const char *what)
+{
+	struct outbox_call *call = outbox_begin(c->outbox, "dibao_sms_fetch", false);
+	struct marking *m = calloc(1, sizeof *m);
+
+	if (!m)
+		abort();
+	m->c = c;
+	snprintf(m->what, sizeof m->what, "%s", what);
+	snprintf(m->badge, sizeof m->badge, "%s", i->badge);
+	outbox_bytes(call, i->uid, i->uid_len);
+	outbox_text(call, i->badge);
+	outbox_send(c->outbox, call, on_roster, m);
+}
+
+/* ---- what a code means for a notice ---- */
+
+static int64_t later(int64_t now_ms, unsigned after_s, unsigned attempt)
+{
+	int64_t ms = (int64_t)after_s * 1000;
+
+	/* The carriers throttle what is repeated: after two tries, half an hour at least. */
+	if (attempt >= LATER_TRIES && ms < LATER_MS)
+		ms = LATER_MS;
+	return now_ms + ms + (ms ? randombytes_uniform((uint32_t)(ms / 4) + 1) : 0);
+}
+
+void step_of_code(struct core *c, const struct item *i, const struct gateway *g, const char *code,
+		  bool by_carrier, struct step *ret, int64_t now_ms)
+{
+	struct code_action a =
+		codes_find(c->codes, g ? g->ops->name : "*", code, code ? strlen(code) : 0);
+
+	*ret = (struct step){
+		.to = NOTICE_FAILED,
+		.reason = by_carrier ? NOTICE_REASON_CARRIER : NOTICE_REASON_REFUSED,
+		.code = code,
+		.unserved = true,
+	};
+	if (!a.is_known) {
+		c->counters.n_codes_unknown++;
+		if (log_limited("code"))
+			log_text(LOG_WARNING, "%s: a code that %s does not know", g ? g->name : "?",
+				 c->config->codes);
+	}
+	if (g && !strcmp(g->ops->name, "none")) {
+		ret->reason = NOTICE_REASON_NO_GATEWAY;
+		ret->code = NULL;
+	} else if (a.done) {
+		*ret = (struct step){.to = NOTICE_DELIVERED};
+	} else if (a.number) {
+		ret->reason = NOTICE_REASON_NUMBER;
+		step_mark(c, i, "bad");
+	} else if (a.content) {
+		ret->reason = NOTICE_REASON_CONTENT;
+		if (log_limited("content"))
+			log_text(LOG_ERR, "%s: the text, signature or template is minded: %s",
+				 g ? g->name : "?", a.meaning);
+	} else if (a.stop) {
+		*ret = (struct step){.to = NOTICE_HELD,
+				     .reason = NOTICE_REASON_GATEWAY,
+				     .code = code,
+				     .due_ms = now_ms + 1000};
+	} else if (a.retry && i->attempt < c->config->attempts) {
+		*ret = (struct step){.to = NOTICE_HELD,
+				     .reason = NOTICE_REASON_RETRY,
+				     .code = code,
+				     .due_ms = later(now_ms, a.retry_after_s, i->attempt)};
+	}
+}

@@ -1,0 +1,232 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# dibao-sms with the spool: from the event to the file and back.
+from sms_test import *
+
+
+@test
+def each_type_becomes_one_text_to_the_right_number(b):
+    b.start()
+    b.person("F000001", "演示", "15400000001")
+    sms = Sms(b).start()
+    for type in BODIES:
+        assert b.publish(notice("u-" + type, type)) == "new"
+    texts = sms.wait_texts({"u-" + t for t in BODIES})
+    for uid, (number, text) in texts.items():
+        assert number == "15400000001" and text.startswith("【演示公安】演示"), text
+        b.wait_state(uid, "submitted")
+        assert "e" in b.row(uid) and b.row(uid)["v"] and len(b.row(uid)["h"]) == 32
+    assert "演示局" not in texts["u-penalty"][1] and "警告" not in texts["u-penalty"][1]
+    until(lambda: all("submitted" in [s for s, _ in b.receipts().get(u, [])] for u in texts), b.receipts)
+
+
+@test
+def a_result_file_makes_it_delivered_or_failed_and_the_bytes_go(b):
+    b.start()
+    b.person()
+    sms = Sms(b).start()
+    for uid in ("good", "bad", "late"):
+        b.publish(notice(uid))
+    sms.wait_texts({"good", "bad", "late"})
+    sms.result("good")
+    sms.result("bad", result="failed", code="UNDELIV")
+    sms.result("late", result="expired")
+    b.wait_state("good", "delivered", "")
+    b.wait_state("bad", "failed", "carrier")
+    b.wait_state("late", "expired", "unreachable")
+    sms.result("late")
+    b.wait_state("late", "delivered")
+    sms.result("good", result="failed")
+    sms.result("nobody")
+    until(lambda: not os.listdir(sms.spool + "/in"), "results are taken")
+    assert b.state("good") == "delivered" and b.unserved() == {"bad"}
+    assert not any("e" in b.row(u) for u in ("good", "bad", "late"))
+    until(lambda: b.receipts()["bad"][-1][0] == "failed", b.receipts)
+    assert b.receipts()["good"][-1][0] == "delivered"
+
+
+@test
+def files_are_for_their_owner_alone_and_what_cannot_be_read_is_set_aside(b):
+    b.start()
+    b.person()
+    sms = Sms(b).start()
+    b.publish(notice("a"))
+    sms.wait_texts({"a"})
+    for path in ("", "/out", "/in", "/bad"):
+        assert os.stat(sms.spool + path).st_mode & 0o777 == 0o700
+    for name in os.listdir(sms.spool + "/out"):
+        assert os.stat(f"{sms.spool}/out/{name}").st_mode & 0o777 == 0o600
+    with open(sms.spool + "/in/.x", "w") as f:
+        f.write("no head at all")
+    os.rename(sms.spool + "/in/.x", sms.spool + "/in/x.result")
+    until(lambda: os.listdir(sms.spool + "/bad") == ["x.result"], "it is set aside")
+
+
+@test
+def who_may_not_get_it_is_on_the_unserved_list_with_the_reason(b):
+    b.start()
+    b.person("F000001", "别人")
+    b.person("F000002", phone="")
+    b.person("F000003", flags="s")
+    b.person("F000004", active=False, left_on=now_ms() - 86400000)
+    b.person("F000005", active=False, left_on=now_ms() - 40 * 86400000)
+    sms = Sms(b).start()
+    for n in range(1, 7):
+        b.publish(notice(f"p{n}", badge=f"F00000{n}"))
+    b.publish(notice("award-left", "award", badge="F000004"))
+    b.publish(notice("award-shared", "award", badge="F000003"))
+    b.wait_state("p1", "failed", "name-differs")
+    b.wait_state("p2", "failed")
+    b.wait_state("p3", "parked")
+    b.wait_state("p4", "submitted")
+    b.wait_state("p5", "failed")
+    b.wait_state("p6", "failed")
+    b.wait_state("award-left", "dropped")
+    sms.wait_texts({"p4", "award-shared"})
+    assert b.unserved() == {"p1", "p2", "p3", "p5", "p6"}
+    until(lambda: b.receipts().get("p1", [("", "")])[-1][0] == "unserved", b.receipts)
+    b.r.hset(b.key("roster:confirmed"), "F000003", f"{ROSTER_AT} {now_ms()}")
+    assert b.call("dibao_sms_release_one", "p3", "test") == 1
+    sms.wait_texts({"p4", "award-shared", "p3"})
+    assert "p3" not in b.unserved()
+
+
+@test
+def what_was_taken_back_is_not_sent_and_what_was_sent_is_corrected(b):
+    b.start()
+    b.person()
+    gateway = {"driver": "spool", "directory": b.path("spool"), "rate": 1}
+    sms = Sms(b, gateways=[gateway], batch=1)
+    sms.spool = b.path("spool")
+    sms.start()
+    b.publish(notice("sent", "award", ref="r1"))
+    b.wait_state("sent", "submitted")
+    b.publish(notice("waits-1", "award", ref="r1"))
+    b.publish(notice("waits-2", "award", ref="r1"))
+    for uid in ("waits-1", "waits-2"):
+        b.wait_state(uid, "queued")
+    b.publish(notice("r-sent", "award", retracts="sent", urgent=True))
+    b.publish(notice("r-waits", "award", retracts="waits-1"))
+    b.publish(notice("c-waits", "award", corrects="waits-2", urgent=True))
+    b.wait_state("waits-1", "dropped", "withdrawn")
+    b.wait_state("waits-2", "dropped", "withdrawn")
+    b.wait_state("r-waits", "dropped", "not-sent")
+    texts = sms.wait_texts({"sent", "r-sent", "c-waits"})
+    assert "撤回" in texts["r-sent"][1] and "更正" not in texts["c-waits"][1]
+    b.publish(notice("c-sent", "award", corrects="c-waits", urgent=True))
+    assert "更正" in sms.wait_texts({"sent", "r-sent", "c-waits", "c-sent"})["c-sent"][1]
+
+
+@test
+def history_the_anonymous_and_the_too_old_are_not_texted(b):
+    b.start()
+    b.person()
+    sms = Sms(b).start()
+    old = now_ms() - 8 * 86400000
+    b.publish(notice("record", "award", record=True))
+    b.publish(notice("proposed", "award", body={**BODIES["award"], "state": "proposed", "notice_until": "2026-01-09",
+                                                "contact": "演示"}))
+    b.publish(notice("old-award", "award", at=old))
+    b.publish(notice("old-penalty", at=old))
+    anonymous = msgpack.unpackb(notice("anonymous", "mailbox_reply"))
+    del anonymous["person"]
+    b.publish(msgpack.packb(anonymous))
+    b.publish(notice("end"))
+    sms.wait_texts({"end"})
+    for uid in ("record", "proposed", "old-award", "anonymous"):
+        b.wait_state(uid, "dropped")
+    b.wait_state("old-penalty", "parked")
+    assert b.unserved() == {"old-penalty"}
+    until(lambda: b.receipts().get("record", [("", "")])[-1][0] == "dropped", b.receipts)
+
+
+@test
+def without_a_gateway_every_notice_is_on_the_list_at_once(b):
+    b.start()
+    b.person()
+    Sms(b, gateways=[{"driver": "none"}]).start()
+    for n in range(20):
+        b.publish(notice(f"n{n}"))
+    for n in range(20):
+        b.wait_state(f"n{n}", "failed", "no-gateway")
+    assert len(b.unserved()) == 20
+
+
+@test
+def it_refuses_a_redis_that_may_forget_unless_told_otherwise(b):
+    b.expected = "Redis: append|can't keep an outbox"
+    b.fsync = "everysec"
+    b.start()
+    b.person()
+    sms = Sms(b)
+    sms.start(False)
+    assert sms.process.wait(20) == 78, sms.log()
+    assert "appendfsync is everysec" in sms.log()
+    sms.start(True, "--unsafe-redis")
+    b.publish(notice("a"))
+    sms.wait_texts({"a"})
+
+
+@test
+def a_standby_takes_over_with_all_of_it_and_nothing_is_sent_twice(b):
+    b.start()
+    b.person()
+    a = Sms(b, "sms-a", batch=3).start()
+    z = Sms(b, "sms-z", batch=3)
+    z.spool = a.spool
+    z.gateways = a.gateways
+    z.configure()
+    z.start(False)
+    z.wait_log("standing by")
+    for n in range(8):
+        b.publish(notice(f"n{n}", "award", ref="one"))
+    until(lambda: len(a.texts()) == 3, "the first three go")
+    a.kill()
+    z.active()
+    b.publish(notice("new", urgent=True))
+    z.wait_texts({"n0", "n1", "n2", "new"})
+    batch = b.row("n7")["q"]
+    assert b.call("dibao_sms_release", batch, "test") == 1
+    z.wait_texts({f"n{n}" for n in range(8)} | {"new"})
+
+
+@test
+def one_whose_lease_another_took_writes_and_sends_nothing_more(b):
+    b.expected = "DIBAO_STALE"
+    b.start(lease_ms=500)
+    b.person()
+    a = Sms(b, "sms-a").start()
+    z = Sms(b, "sms-z")
+    z.start(False)
+    z.wait_log("standing by")
+    a.process.signal(signal.SIGSTOP)
+    z.active()
+    b.publish(notice("mine"))
+    z.wait_texts({"mine"})
+    a.process.signal(signal.SIGCONT)
+    a.wait_log("standing by|lease of sms-1 is another's")
+    b.publish(notice("next"))
+    z.wait_texts({"mine", "next"})
+    assert not a.texts()
+
+
+@test
+def no_number_name_or_text_is_in_a_log(b):
+    b.start()
+    b.person("F000001", "演示甲", "15412345678")
+    sms = Sms(b, log_level="debug").start()
+    e = msgpack.unpackb(notice("quiet"))
+    e["person"]["name"] = "演示甲"
+    b.publish(msgpack.packb(e))
+    text = sms.wait_texts({"quiet"})["quiet"][1]
+    sms.result("quiet", result="failed", code="UNDELIV")
+    b.wait_state("quiet", "failed")
+    b.stop_all()
+    written = b.everything_written()
+    for secret in ("15412345678", "演示甲", text[8:20]):
+        assert secret not in written
+    rows = b"".join(k + v for k, v in b.r.hgetall(b.key("sms:row:quiet")).items()).decode()
+    assert "15412345678" not in rows and "演示甲" not in rows
+
+
+run(of=Office)
