@@ -46,7 +46,7 @@ def link_again(to):
                           "tests/publish_many": "tests/e2e/publish_many.o", "tests/recorder": "tests/e2e/recorder.o"}.items():
         # The library's own table stays in its archive: its symbols are there already.
         run([*cc, "-o", f"{to}/{program}", to + "/types.o", f"{PLAIN}/obj/{main}",
-             *(f"{PLAIN}/lib/{a}.a" for a in ("libctl", "libdaemon", "libdibao")), *libs])
+             *(f"{PLAIN}/lib/{a}.a" for a in ("libctl", "libdaemon", "libhost", "libdibao")), *libs])
 
 
 def ctl(b, *args, code=0, stdin=""):
