@@ -174,7 +174,7 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 			 "Redis came back with less: %" PRIu64 " events published again, %" PRIu64
 			 " moved up, %" PRIu64 " in conflict and in the quarantine, %u ranges lost",
 			 r->n_republished, r->n_reappended, r->n_conflicts, r->n_lost_ranges);
-		log_event(r->n_lost_ranges ? LOG_ALERT : LOG_ERR, LOG_ID_ROLLBACK, text);
+		log_event(LOG_ERR, LOG_ID_ROLLBACK, text);
 		s->epoch = r->epoch;
 		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 			tail[c] = history_tail(s->history, c);

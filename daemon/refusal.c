@@ -44,7 +44,8 @@ static void note(struct sessions *m, const struct access_entry *e, const char *p
 	if (!log_limited(why == DIBAO_REASON_NO_SESSION ? "no session" : "refused"))
 		return;
 	snprintf(name, sizeof name, "DIBAO_NAME=%s", e ? e->name : "-");
-	log_event(LOG_NOTICE, LOG_ID_REFUSED, text, name, peer);
+	log_event(LOG_NOTICE, why == DIBAO_REASON_PROTOCOL ? LOG_ID_PROTOCOL : LOG_ID_REFUSED, text,
+		  name, peer);
 }
 
 /* By the policy in force; NULL: nobody. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rollback.h"
 #include "call.h"
+#include "log.h"
+#include "log_ids.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { RANGE_COUNT = 500 };
@@ -189,7 +192,16 @@ static void on_lost_noted(struct redis_link *l, const redisReply *reply, void *u
 static void note_lost(struct rollback *r, struct entry_id from)
 {
 	static struct call c;
+	char text[200], lost_from[ENTRY_ID_TEXT], lost_to[ENTRY_ID_TEXT], channel[48];
 
+	(void)entry_id_format(lost_from, from);
+	(void)entry_id_format(lost_to, r->oldest);
+	snprintf(text, sizeof text,
+		 "events are lost from %s to %s: Redis came back without them and the ring does "
+		 "not reach so far; noted in %slost",
+		 lost_from, lost_to, r->opt.base);
+	snprintf(channel, sizeof channel, "DIBAO_CHANNEL=%s", dibao_channel_name(r->channel));
+	log_event(LOG_ALERT, LOG_ID_LOST, text, channel);
 	r->changed = true;
 	r->result.n_lost_ranges++;
 	call_command(&c, "XADD");

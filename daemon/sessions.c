@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "lane.h"
 #include "log.h"
+#include "log_ids.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,17 +26,17 @@ struct session *sessions_find(struct sessions *m, uint32_t routing_id, uint64_t 
 	return NULL;
 }
 
-void session_log(int level, const struct session *s, const char *text)
+void session_log(int level, const char *id, const struct session *s, const char *text)
 {
 	char client[96], name[96], peer[32];
 
-	/* Apart, so that no coming and going hides a refusal. */
-	if (level > LOG_WARNING && !log_limited(level == LOG_NOTICE ? "ended" : "session"))
+	/* Apart, so that no coming and going hides a refusal or a loss. */
+	if (!log_limited(level == LOG_WARNING ? "lost" : level == LOG_NOTICE ? "ended" : "session"))
 		return;
 	snprintf(client, sizeof client, "DIBAO_CLIENT=%s", s->durable[0] ? s->durable : "-");
 	snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, s->tag);
 	snprintf(name, sizeof name, "DIBAO_NAME=%s", s->access ? s->access->name : "-");
-	log_event(level, NULL, text, client, name, peer);
+	log_event(level, id, text, client, name, peer);
 }
 
 void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_reason why,
@@ -138,7 +139,8 @@ void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, 
 	if (why != DIBAO_REASON_DRAINING && why != DIBAO_REASON_CLOSING)
 		refusal_count(m, why);
 	if (why != DIBAO_REASON_DRAINING)
-		session_log(why == DIBAO_REASON_CLOSING ? LOG_INFO : LOG_NOTICE, s, text);
+		session_log(why == DIBAO_REASON_CLOSING ? LOG_INFO : LOG_NOTICE,
+			    why == DIBAO_REASON_PROTOCOL ? LOG_ID_PROTOCOL : NULL, s, text);
 	end_quietly(m, s, why != DIBAO_REASON_SUPERSEDED);
 }
 
@@ -148,7 +150,7 @@ void sessions_on_gone(struct session *s, void *userdata)
 	 * one may act while it perhaps still does. */
 	if (s->state == SESSION_ENDED)
 		return;
-	session_log(LOG_INFO, s, "peer is gone");
+	session_log(LOG_INFO, NULL, s, "peer is gone");
 	end_quietly(userdata, s, false);
 }
 
@@ -259,7 +261,7 @@ static void on_receipt(struct sessions *m, struct session *s, const void *frame,
 
 static void on_bye(struct sessions *m, struct session *s)
 {
-	session_log(LOG_INFO, s, "client said goodbye");
+	session_log(LOG_INFO, NULL, s, "client said goodbye");
 	end_quietly(m, s, true);
 }
 

@@ -82,7 +82,8 @@ void sessions_register(struct sessions *m, struct session *s);
 void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, const char *text);
 void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_reason why,
 			   const char *text);
-void session_log(int level, const struct session *s, const char *text);
+/* id: of log_ids.h, or NULL. Ten a minute of a level. */
+void session_log(int level, const char *id, const struct session *s, const char *text);
 
 void refusal_count(struct sessions *m, enum dibao_reason why);
 /* Who has no session: GOODBYE, one line, one count. Inside the router's on_message or on_garbage.

@@ -258,11 +258,17 @@ static void send_lost(struct sessions *m, struct session *s, enum dibao_channel 
 		.reason = {why, sizeof why - 1},
 	};
 	uint8_t buf[256];
+	char text[200], lost_from[ENTRY_ID_TEXT], lost_to[ENTRY_ID_TEXT];
 	int n = wire_lost_pack(buf, sizeof buf, &lost);
 
 	if (n > 0)
 		router_send(m->opt.router, s->routing_id, buf, (size_t)n, NULL);
-	session_log(LOG_WARNING, s, "starts behind what retention keeps: told which range it lost");
+	(void)entry_id_format(lost_from, from);
+	(void)entry_id_format(lost_to, floor);
+	snprintf(text, sizeof text,
+		 "starts behind what retention keeps: told that %s is lost from %s to %s",
+		 dibao_channel_name(c), lost_from, lost_to);
+	session_log(LOG_WARNING, LOG_ID_LOST, s, text);
 }
 
 static void activate(struct starting *st, struct session *s)
@@ -307,7 +313,7 @@ static void activate(struct starting *st, struct session *s)
 		    entry_id_cmp(s->at[c].cursor, st->trimmed[c]) < 0)
 			send_lost(m, s, c, s->at[c].cursor, st->trimmed[c]);
 	fanout_attach(m->opt.fanout, s);
-	session_log(LOG_INFO, s, "session is active");
+	session_log(LOG_INFO, NULL, s, "session is active");
 	free(s->hello);
 	s->hello = NULL;
 }
@@ -365,7 +371,7 @@ static void stand_by(struct starting *st, struct session *s)
 	s->state = SESSION_STANDBY;
 	m->n_standby++;
 	s->beat_due_usec = boottime_usec() + m->opt.config->heartbeat_ms * 1000ull;
-	session_log(LOG_INFO, s, "stands by: another instance is active");
+	session_log(LOG_INFO, NULL, s, "stands by: another instance is active");
 	if (n > 0 &&
 	    router_send(m->opt.router, s->routing_id, buf, (size_t)n, NULL) == -EHOSTUNREACH)
 		sessions_on_gone(s, m);

@@ -193,6 +193,7 @@ def who_falls_behind_retention_is_told_what_it_lost(b):
     from_ms, to_ms = map(int, short.said(r"^lost private (\d+) (\d+)")[0])
     assert from_ms % 3600000 == 0 and to_ms % 3600000 == 0 and from_ms <= last < to_ms
     assert set(short.said(r"^lost (\S+)")) == {"private"}, "the other channels lost nothing"
+    b.d.wait_log(rf"private is lost from \d+-\d+ to {last}-\d+")
     assert not b.r.exists(b.key("uid:gone-0")), "the record goes with the event"
     assert b.publish(event("gone-0")) == "new"
     short.wait_for(generated(100, "had") | generated(50, "kept") | {"gone-0"})

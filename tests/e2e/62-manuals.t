@@ -232,6 +232,21 @@ def the_manual_of_the_daemon_names_its_options(b):
 
 
 @test
+def every_message_id_is_in_use_and_in_a_manual_and_so_is_every_field_of_the_daemons(b):
+    code = {p: source(p) for top in ("daemon", "lib/host", "clients/sms", "clients/board")
+            for p in glob.glob(top + "/*.c", root_dir=ROOT)}
+    ids = re.findall(r'^#define (LOG_ID_\w+)[\s\\]+"([0-9a-f]{32})"', source("lib/host/log_ids.h"), re.M)
+    assert len(ids) >= 13 and len({i for _, i in ids}) == len(ids)
+    pages = "".join(source(p) for top in ("daemon", "clients/*") for p in glob.glob(top + "/*.[18]", root_dir=ROOT))
+    for name, id_ in ids:
+        assert any(re.search(name + r"\b", text) for text in code.values()), f"{name} is not in use"
+        assert re.search(rf"^\.It {id_}$", pages, re.M), f"{name} {id_} is in no manual"
+    page = section("daemon/dibaod.8", "DIAGNOSTICS")
+    fields = {f for p, text in code.items() if not p.startswith("clients") for f in re.findall(r'"(DIBAO_[A-Z]+)=', text)}
+    assert fields and fields == set(re.findall(r"DIBAO_[A-Z]+", page)), fields
+
+
+@test
 def the_shipped_policy_loads_and_it_and_its_page_name_every_option(b):
     conf = source("config/access.conf")
     examples = b.path("examples.conf")
