@@ -250,6 +250,8 @@ class Year:
                       or self.r.random() < 0.06]
         self.events, self.by_uid = events, {e["uid"]: e for e in events}
         self.uids = {private.public_id(e["uid"]): e["uid"] for e in events}
+        self.shown_names = {e["person"]["name"] for e in events if private.is_public(e)}
+        self.wanted, self.at_gateways, self.at_taps, self.n_bytes = None, set(), False, 0
         self.boards = [f"wall-{i}" for i in range(4)] + ["insecure"]
         self.others = ["gate-0", "gate-1"]
         self.grants = {n: random_grant(self.r, "board") for n in self.boards}
@@ -308,36 +310,50 @@ class Year:
     def run(self):
         n_published, at = 0, 0
         for i in range(self.changes):
-            if i % 1000 == 999:
-                print(f"# {self.seed}: {i + 1} changes", flush=True)
             upto = len(self.events) * (i + 1) // self.changes
             n_published += self.publish(self.events[at:upto])
             at = upto
             self.change()
             for p in self.parties:
                 p.turn()
-        for p in self.parties:
-            p.leave()
+            if i % 500 == 499 or i == self.changes - 1:
+                for p in self.parties:
+                    p.leave()
+                self.search()
         assert n_published > 0.99 * len(self.events), f"{n_published} of {len(self.events)}"
 
     def search(self):
-        ids = [i for c in ("private", "private-now") for i, _ in self.b.r.xrange(self.b.key(c))]
-        wanted = private.needles(self.events, self.b.path("needles")) | set(ids)
-        wanted -= {t.encode() for t in TYPES}  # which a refusal gives back to who asked
-        hidden = [e for e in self.events if not private.is_public(e)]
-        gates = b"".join(bytes(p.blob) for p in self.parties if p.name in self.others)
-        control = private.found(wanted, gates, self.b.path("needles"))
-        assert len(control & {e["uid"].encode() for e in hidden}) > len(hidden) / 10, "the search finds, at the gateways"
-        walls = b"".join(bytes(p.blob) for p in self.parties if p.name in self.boards)
-        taps = b"".join(bytes(t.said) for t in self.taps)
-        assert any(e["person"]["name"].encode() in taps for e in self.events if private.is_public(e)), "it is the wire"
-        leak = private.found(wanted, walls + taps, self.b.path("needles"))
+        """What was said to boards since the last search; it is forgotten then."""
+        if not self.wanted:
+            self.wanted = private.needles(self.events, self.b.path("needles")) - {t.encode() for t in TYPES}
+            # (names of types are given back to who asked for them)
+        ids = {i for c in ("private", "private-now") for i, _ in self.b.r.xrange(self.b.key(c))}
+        for p in self.parties:
+            blob, p.blob = bytes(p.blob), bytearray()
+            if p.name in self.others:
+                self.at_gateways |= private.found(self.wanted, blob, self.b.path("needles"))
+            else:
+                self.look(blob, ids)
+        for t in self.taps:
+            self.at_taps = self.at_taps or any(n.encode() in t.said for n in self.shown_names)
+            self.look(bytes(t.said), ids)
+            t.said = bytearray(t.said[-100:])
+
+    def look(self, blob, ids):
+        self.n_bytes += len(blob)
+        leak = private.found(self.wanted | ids, blob, self.b.path("needles"))
         assert not leak, f"{self.seed}: {len(leak)} leaked: {sorted(leak)[:5]}"
+
+    def tell(self):
+        hidden = [e for e in self.events if not private.is_public(e)]
+        control = self.at_gateways & {e["uid"].encode() for e in hidden}
+        assert len(control) > len(hidden) / 10, "the search finds, at the gateways"
+        assert self.at_taps, "the relay is on the wire"
         count = lambda what, names: sum(getattr(p, what) for p in self.parties if p.name in names)
         print(f"# {self.seed}: {self.changes} changes, {len(self.events)} events, {len(hidden)} of them private; boards: "
               f"{count('n_items', self.boards)} items, {count('n_revoked', self.boards)} revocations, "
-              f"{count('n_refused', self.boards)} refusals, {len(walls) + len(taps)} bytes; gateways: "
-              f"{count('n_items', self.others)} items; {len(wanted)} needles", flush=True)
+              f"{count('n_refused', self.boards)} refusals, {self.n_bytes} bytes; gateways: "
+              f"{count('n_items', self.others)} items; {len(self.wanted)} needles", flush=True)
         assert count("n_items", self.boards) > self.changes and count("n_revoked", self.boards) > self.changes / 20
 
 
@@ -345,7 +361,7 @@ class Year:
 def a_year_of_events_under_random_policies_leaks_no_byte_to_a_board(b):
     y = Year(b, SEED, CHANGES)
     y.run()
-    y.search()
+    y.tell()
     # And nothing was lost on the way: who asks again has all that is its own, by the last policy.
     names = [n for n in y.boards[:4] + y.others if n in y.grants]
     asks = [{"types": [], "orgs": [], "view": "public" if n in y.boards else "full"} for n in names]
