@@ -5,9 +5,7 @@
 //
 // Whatever stops working leaves the last content on the wall; the badge says since when.
 //
-// index.html is served at /, each other file of this directory under its own name; the feed is at
-// /events, reports go to /alive. Settings read here, with what holds without them: page_s 12, rows 6,
-// moment_s 20, drift true, night_from and night_to "HH:MM" (none: no dimming), night_dim 50 (percent).
+// What the server tells, and how: clients/board/feed.h.
 
 import { Freshness } from './badge.js';
 import { clean, LIMIT } from './clean.js';
@@ -36,6 +34,7 @@ const feed = new Feed({ state: onState, put: onPut, drop: onDrop, beat: onBeat }
 let board = { name: '' };
 let settings = readSettings(null);
 let ladder = [];
+let labels = {};
 let standing = '';
 let known = false; // has a state come yet
 let geo = null;
@@ -47,6 +46,7 @@ let shown = ''; // what the page on the screen was made of
 let expiry = Infinity;
 let planTimer = 0;
 let planCost = 0;
+let momentChanged = false; // who stands in it, or how; drawn with the next plan
 
 function within(value, low, high, fallback) {
 	return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : fallback;
@@ -57,6 +57,8 @@ function readSettings(raw) {
 		page_s: within(raw?.page_s, 2, 120, 12),
 		rows: within(raw?.rows, 5, 8, 6),
 		moment_s: within(raw?.moment_s, 3, 120, 20),
+		moment_within_s: within(raw?.moment_within_s, 0, 86400, 900),
+		order: raw?.order === 'rank' ? 'rank' : 'newest',
 		drift: raw?.drift !== false,
 		night_from: minutes(raw?.night_from),
 		night_to: minutes(raw?.night_to),
@@ -71,6 +73,7 @@ function onState(state) {
 	known = true;
 	board = { name: clean(state.board?.name, LIMIT.station) };
 	settings = readSettings(state.settings);
+	labels = { own: '', district: clean(state.areas?.district, LIMIT.area), bureau: clean(state.areas?.bureau, LIMIT.area) };
 	standing = clean(state.standing, LIMIT.standing);
 	ladder = (Array.isArray(state.ladder) ? state.ladder : []).slice(0, LADDER_MAX).map((rank) => ({
 		code: clean(rank?.code, 16), name: clean(rank?.name, LIMIT.rank), class: clean(rank?.class, LIMIT.rank),
@@ -78,7 +81,7 @@ function onState(state) {
 	document.body.classList.toggle('demo', state.demo === true);
 	store.replace(state.items);
 	if (standing) moments.clear();
-	else for (const item of store.all()) moments.offer(item, clock.now());
+	else for (const item of store.all()) offer(item);
 	resize();
 	turnMoment(true);
 }
@@ -86,8 +89,8 @@ function onState(state) {
 function onPut(raw) {
 	const item = store.put(raw);
 	if (item === null || standing) return;
-	if (moments.offer(item, clock.now()) || moments.current?.pids.has(item.pid)) turnMoment(true);
-	else turnMoment(false);
+	if (offer(item) || moments.current?.pids.has(item.pid)) momentChanged = true;
+	turnMoment(false);
 	planSoon();
 }
 
@@ -102,10 +105,14 @@ function onBeat(beat) {
 	clock.set(beat.now_ms, beat.trusted === true);
 	freshness.hear(beat.heartbeat_ms, performance.now());
 	const trusted = clock.now() !== null;
-	if (trusted && !wasTrusted && !standing) for (const item of store.all()) moments.offer(item, clock.now());
+	if (trusted && !wasTrusted && !standing) for (const item of store.all()) offer(item);
 	if (trusted !== wasTrusted) planSoon();
 	turnMoment(false);
 	showTime();
+}
+
+function offer(item) {
+	return moments.offer(item, clock.now(), settings.moment_within_s * 1000);
 }
 
 // ---- pages ----
@@ -121,7 +128,7 @@ function makePlan() {
 	const start = performance.now();
 	const items = store.all();
 	const now = clock.now();
-	pages = plan(items, { now, geo, settings, ladder, rotation, standing });
+	pages = plan(items, { now, geo, settings, ladder, labels, rotation, standing });
 	if (!known) pages[0].text = '正在读取数据';
 	expiry = nextExpiry(items, now ?? 0);
 	planCost = performance.now() - start;
@@ -135,6 +142,7 @@ function replan() {
 	if (index < 0 && before) index = pages.findIndex((page) => page.pids.some((pid) => before.pids.includes(pid)));
 	at = Math.max(0, index >= 0 ? index : Math.min(before ? at : 0, pages.length - 1));
 	show();
+	if (momentChanged) turnMoment(true);
 }
 
 function turnPage(mono) {
@@ -179,6 +187,7 @@ function sweep() {
 // ---- the moment of honour ----
 
 function turnMoment(redraw) {
+	momentChanged &&= !redraw;
 	const was = moments.current;
 	const changed = moments.turn(performance.now(), settings.moment_s * 1000, store);
 	if (!changed && !redraw) return;

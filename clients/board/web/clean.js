@@ -9,7 +9,7 @@
 
 // In code points. Names of 20 and reasons of 300 stand whole.
 export const LIMIT = {
-	station: 40, name: 24, honour: 28, rank: 16, place: 32, ref: 40, reason: 300, contact: 48, standing: 400,
+	station: 40, area: 18, name: 24, honour: 28, rank: 16, place: 32, ref: 40, reason: 300, contact: 48, standing: 400,
 };
 
 const RAW_MAX = 4096; // nothing behind this is looked at

@@ -12,7 +12,9 @@ const PAUSE_MIN_MS = 1000;
 const PAUSE_MAX_MS = 30000;
 const RELOAD_MS = 600000;
 const ALIVE_MS = 30000;
-const REPORTED_MAX = 2048;
+const NEWS_MS = 1000;
+const REPORTED_MAX = 2048; // in one report
+const KNOWN_MAX = 8192; // told of once
 const EVENTS = ['state', 'put', 'drop', 'beat'];
 
 export class Feed {
@@ -24,6 +26,8 @@ export class Feed {
 	#aliveAt = 0;
 	#probing = false;
 	#rendered = new Set();
+	#told = new Set();
+	#news = false; // something rendered that was never told of
 	#handlers;
 
 	// handlers: { state, put, drop, beat }, each given the parsed data.
@@ -53,11 +57,15 @@ export class Feed {
 		if (data !== null && typeof data === 'object') this.#handlers[name](data);
 	}
 
-	// What was on the screen, for the next report. Past the bound the rest goes unreported, and
+	// What was on the screen, for the next report, which is soon if any of it is new. Past the bound the rest goes unreported, and
 	// unproved, rather than kept.
 	rendered(pids) {
 		if (document.visibilityState !== 'visible') return;
-		for (const pid of pids) if (this.#rendered.size < REPORTED_MAX) this.#rendered.add(pid);
+		for (const pid of pids) {
+			if (this.#rendered.size >= REPORTED_MAX) break;
+			this.#rendered.add(pid);
+			if (!this.#told.has(pid)) this.#news = true;
+		}
 	}
 
 	tick(mono, page, pages) {
@@ -72,7 +80,7 @@ export class Feed {
 			}
 		}
 		if (mono - this.#lastEvent >= RELOAD_MS) this.#reload(mono);
-		if (mono - this.#aliveAt >= ALIVE_MS) this.#report(mono, page, pages);
+		if (mono - this.#aliveAt >= ALIVE_MS || (this.#news && mono - this.#aliveAt >= NEWS_MS)) this.#report(mono, page, pages);
 	}
 
 	async #reload(mono) {
@@ -93,14 +101,17 @@ export class Feed {
 		const visible = document.visibilityState === 'visible';
 		const rendered = Array.from(this.#rendered);
 		this.#rendered.clear();
+		this.#news = false;
 		try {
 			const answer = await fetch('/alive', {
 				method: 'POST', headers: { 'Content-Type': 'application/json' }, cache: 'no-store',
 				body: JSON.stringify({ visible, rendered, page, pages }),
 			});
-			if (!answer.ok) throw new Error();
+			if (!answer.ok) throw new Error(answer.status);
+			if (this.#told.size > KNOWN_MAX) this.#told.clear();
+			for (const pid of rendered) this.#told.add(pid);
 		} catch {
-			this.rendered(rendered); // told again with the next
+			for (const pid of rendered) this.#rendered.add(pid); // with the next, in half a minute at the latest
 		}
 	}
 }

@@ -117,7 +117,7 @@ export function fitRow(geo, item, meta) {
 	if (!side) height += nameLines(nameEm, inner, geo.name) * geo.name * LINE.name;
 	else height = Math.max(height, geo.name * LINE.name);
 	const least = Math.ceil(4 * geo.scale);
-	return { mode, broken, quarters: Math.max(Math.ceil((height + geo.pad * (geo.portrait ? 0.25 : 0.5)) / geo.q), least) };
+	return { mode, broken, quarters: Math.max(Math.ceil((height + geo.pad * 0.25) / geo.q), least) };
 }
 
 // Quarters that a document's lines above its entries take: what it is, and the notice of a

@@ -5,8 +5,8 @@
 // One moment per document: who comes with the same 文号 joins it while it waits or is shown, and
 // brings no second one. Bounded: QUEUE documents wait, the one that came first gives way (its people
 // are in the rotation like all); PEOPLE stand on the screen, more are counted; of documents that had
-// their moment the last DONE are remembered. History, proposals and what was published over
-// FRESH_MS ago have none, nor has anything while there is no trusted time.
+// their moment the last DONE are remembered. History, proposals and what was published too
+// long ago have none, nor has anything while there is no trusted time.
 
 import { dateText } from './clock.js';
 import { el } from './dom.js';
@@ -14,7 +14,6 @@ import { ladderOf } from './draw.js';
 import { fitSize, nameWidth } from './measure.js';
 import { nameOf, ranks } from './page.js';
 
-export const FRESH_MS = 15 * 60000;
 const QUEUE = 8;
 const PEOPLE = 12;
 const DONE = 256;
@@ -24,10 +23,10 @@ export class Moments {
 	#done = new Set();
 	current = null; // { key, pids, until }
 
-	// Returns true if what is on the screen changed.
-	offer(item, now) {
+	// Returns true if what is on the screen changed. within: ms since its publication in which an event has a moment.
+	offer(item, now, within) {
 		if (!item.moment || item.record || item.proposed || now === null) return false;
-		if (now - item.published >= FRESH_MS) return false;
+		if (now - item.published >= within) return false;
 		const key = item.ref || item.pid;
 		const joined = this.current?.key === key ? this.current.pids : this.#waiting.get(key);
 		if (joined) {

@@ -20,7 +20,6 @@ const OTHERS_PAGES = 4; // and pages of its proposals, of a document of hundreds
 const SCALES = [1.9, 1.6, 1.35, 1.15]; // for pages with little on them
 const SCALED_PAGES = 3;
 const SECTION_QUARTERS = 2;
-const AREA_LABEL = { own: '', district: '本分局', bureau: '全市' };
 const TITLE = { promotion: ['层级晋升', '拟晋升人员'], award: ['表彰奖励', '拟表彰人员'] };
 
 const byName = new Intl.Collator('zh-u-co-stroke').compare; // officialdom lists names by strokes
@@ -41,7 +40,7 @@ export function nextExpiry(items, now) {
 
 // ---- documents ----
 
-function groupByDocument(items, ladder) {
+function groupByDocument(items, { ladder, settings }) {
 	const groups = new Map();
 	for (const item of items) {
 		const key = item.ref || item.pid;
@@ -54,8 +53,9 @@ function groupByDocument(items, ladder) {
 		(height.get(b.to.code) ?? -1) - (height.get(a.to.code) ?? -1) ||
 		(a.honour.code < b.honour.code ? 1 : a.honour.code > b.honour.code ? -1 : 0) || byName(a.name, b.name);
 	const newest = (group) => group.reduce((max, item) => Math.max(max, item.at), 0);
+	const byRank = settings.order === 'rank' ? (a, b) => compare({ ...a.items[0], name: '' }, { ...b.items[0], name: '' }) : () => 0;
 	return Array.from(groups, ([key, group]) => ({ key, items: group.sort(compare), at: newest(group) }))
-		.sort((a, b) => b.at - a.at || (a.key < b.key ? -1 : 1));
+		.sort((a, b) => byRank(a, b) || b.at - a.at || (a.key < b.key ? -1 : 1));
 }
 
 function meta(item, alone) {
@@ -297,13 +297,13 @@ function honourPages(own, env) {
 
 const KINDS = [['promotion', false], ['award', false], ['promotion', true], ['award', true]];
 
-function baseOf(area, type, proposed) {
+function baseOf(area, type, proposed, env) {
 	const title = TITLE[type][proposed ? 1 : 0];
-	return { key: `${area}|${type}|${proposed}`, area, type, proposed, title, label: AREA_LABEL[area] };
+	return { key: `${area}|${type}|${proposed}`, area, type, proposed, title, label: env.labels[area] ?? '' };
 }
 
-function groupsOf(items, area, type, proposed, ladder) {
-	return groupByDocument(items.filter((i) => i.area === area && i.type === type && i.proposed === proposed), ladder);
+function groupsOf(items, area, type, proposed, env) {
+	return groupByDocument(items.filter((i) => i.area === area && i.type === type && i.proposed === proposed), env);
 }
 
 function rolledUp(base, groups, most, geo) {
@@ -313,8 +313,8 @@ function rolledUp(base, groups, most, geo) {
 // Pages of an area by section: each document of hundreds is one, then the rest of a kind.
 function areaSections(items, area, env, kinds = KINDS) {
 	return kinds.flatMap(([type, proposed]) => {
-		const groups = groupsOf(items, area, type, proposed, env.ladder);
-		const base = baseOf(area, type, proposed);
+		const groups = groupsOf(items, area, type, proposed, env);
+		const base = baseOf(area, type, proposed, env);
 		const few = groups.filter((g) => g.items.length <= ROLL_UP);
 		const sections = rolledUp(base, groups, ROLL_UP, env.geo);
 		if (few.length) sections.push(rowPages(base, few, env));
@@ -329,12 +329,12 @@ function commonPages(items, env) {
 		let left = area === 'own' ? Infinity : OTHERS;
 		for (const [type, proposed] of KINDS.slice(0, 2)) {
 			const most = area === 'own' ? ROLL_UP : OTHERS;
-			const groups = groupsOf(items, area, type, proposed, env.ladder).filter((g) => {
+			const groups = groupsOf(items, area, type, proposed, env).filter((g) => {
 				if (g.items.length > Math.min(most, left)) return false;
 				left -= g.items.length;
 				return true;
 			});
-			if (groups.length) parts.push({ base: baseOf(area, type, proposed), groups });
+			if (groups.length) parts.push({ base: baseOf(area, type, proposed, env), groups });
 		}
 	}
 	if (parts.length === 0) return [];
@@ -347,7 +347,7 @@ function commonPages(items, env) {
 function sparsePages(items, env) {
 	const others = ['district', 'bureau'].flatMap((area) => fitBudget([
 		...KINDS.slice(0, 2).flatMap(([type, proposed]) =>
-			rolledUp(baseOf(area, type, proposed), groupsOf(items, area, type, proposed, env.ladder), OTHERS, env.geo)),
+			rolledUp(baseOf(area, type, proposed, env), groupsOf(items, area, type, proposed, env), OTHERS, env.geo)),
 		...areaSections(items, area, env, KINDS.slice(2)),
 	], OTHERS_PAGES, env.rotation));
 	const own = items.filter((item) => item.area === 'own');
@@ -390,7 +390,7 @@ function fitBudget(sections, budget, rotation) {
 }
 
 /*
- * env: { now (ms or null), geo, settings {rows, page_s}, ladder, rotation, standing, motto }.
+ * env: { now (ms or null), geo, settings {rows, page_s, order}, ladder, labels {district, bureau}, rotation, standing }.
  * Returns the pages of this rotation, at least one.
  */
 export function plan(items, env) {
