@@ -166,8 +166,6 @@ static void check_together(const void *config, struct option_faults *p)
 		options_fault(p, "server_key and key_file: expected both or neither");
 	if (quiet_parse(&quiet, c->quiet) < 0)
 		options_fault(p, "quiet: expected hh:mm-hh:mm, or none");
-	if (!c->signature[0])
-		options_fault(p, "signature: expected the registered one, without its brackets");
 	for (unsigned i = 0; i < SMS_GATEWAYS_MAX; i++) {
 		n += c->gateways[i].driver[0] != '\0';
 		check_gateway(c, i, p);
