@@ -74,6 +74,21 @@ static void a_hung_application_is_not_renewed(void **state)
 	assert_true(lease_until(f, "gw") > until);
 }
 
+/* Then nothing went to it, and no ack of its own would wake it. */
+static void who_is_renewed_after_its_lease_ran_out_gets_what_came_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_named(f, "gw");
+	struct session *s = wait_active(f, k);
+
+	wait_until(f, s->at[DIBAO_CHANNEL_PUBLIC].in_step);
+	s->lease_until_usec = boottime_usec() - 1;
+	append(f, DIBAO_CHANNEL_PUBLIC, 3);
+	assert_false(s->at[DIBAO_CHANNEL_PUBLIC].in_step);
+	lease_renew_all(f->sessions, boottime_usec());
+	wait_until(f, k->n_items == 3);
+}
+
 /* By the clockwork itself, with a lease of the shortest. */
 static void a_lease_of_half_a_second_is_kept_for_as_long_as_one_speaks(void **state)
 {
@@ -236,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_lease_is_renewed_while_the_application_is_heard),
 		TEST(a_hung_application_is_not_renewed),
+		TEST(who_is_renewed_after_its_lease_ran_out_gets_what_came_meanwhile),
 		TEST(a_lease_of_half_a_second_is_kept_for_as_long_as_one_speaks),
 		TEST(who_lost_its_name_is_told_so_and_takes_nothing_back),
 		TEST(without_an_answer_the_lease_runs_out_and_the_session_stays),
