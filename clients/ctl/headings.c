@@ -34,6 +34,7 @@ struct headings {
 	size_t n_named;
 	struct value *values;
 	size_t n_values, cap_values;
+	bool roster; /* of the roster's fields, not of events' */
 };
 
 /* false: too long to be a heading. */
@@ -246,6 +247,64 @@ int headings_new(struct headings **ret)
 	return 0;
 }
 
+/* ---- of the roster ---- */
+
+static const struct {
+	const char *path, *zh;
+	const char
+		*event_path; /* under which the file's headings name it; NULL: by `roster` only */
+	bool narrow;
+} roster_fields[] = {
+	{"badge", "辅警编号", "person.badge", true}, {"name", "姓名", "person.name", false},
+	{"phone", "手机号码", NULL, true},	     {"org", "机构代码", "org", true},
+	{"unit", "部门", "person.unit", false},	     {"active", "状态", NULL, true},
+	{"left_on", "离职日期", NULL, true},	     {"opted_out", "不接收短信", NULL, true},
+};
+
+int headings_new_roster(struct headings **ret)
+{
+	static const char *const words[][2] = {{"在职", "yes"}, {"在岗", "yes"}, {"离职", "no"},
+					       {"离岗", "no"},	{"退休", "no"},	 {"辞职", "no"},
+					       {"辞退", "no"},	{"调离", "no"},	 {"解聘", "no"}};
+	struct headings *h = calloc(1, sizeof *h);
+	const struct heading skip = {0};
+	const struct dibao_type_spec *t;
+	size_t n;
+
+	if (h)
+		h->named = calloc(HEADINGS_MAX, sizeof *h->named);
+	if (!h || !h->named) {
+		free(h);
+		return -ENOMEM;
+	}
+	h->roster = true;
+	for (size_t i = 0; i < sizeof roster_fields / sizeof roster_fields[0]; i++) {
+		struct heading g = {.narrow = roster_fields[i].narrow};
+
+		snprintf(g.path, sizeof g.path, "%s", roster_fields[i].path);
+		add_heading(h, roster_fields[i].path, &g, false);
+		add_heading(h, roster_fields[i].zh, &g, false);
+	}
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		add_value(h, "active", words[i][0], words[i][1]);
+	t = dibao_types(&n);
+	for (size_t i = 0; i < n; i++)
+		add_value(h, "opted_out", t[i].zh, t[i].name);
+	add_heading(h, "refused_line", &skip, true);
+	add_heading(h, "refused_why", &skip, true);
+	*ret = h;
+	return 0;
+}
+
+/* What an event's field is in a roster; NULL: nothing. */
+static const char *roster_path(const char *event_path)
+{
+	for (size_t i = 0; i < sizeof roster_fields / sizeof roster_fields[0]; i++)
+		if (roster_fields[i].event_path && !strcmp(roster_fields[i].event_path, event_path))
+			return roster_fields[i].path;
+	return NULL;
+}
+
 struct headings *headings_free(struct headings *h)
 {
 	if (h) {
@@ -388,6 +447,22 @@ static int load_codes(struct headings *h, const char *path, const char *file,
 	return r;
 }
 
+/* A row as it is for a roster, or false: it is about events alone. */
+static bool take_for_roster(char **c)
+{
+	const char *path;
+
+	if (!strncmp(c[0], "roster", 6))
+		return true;
+	if (!strcmp(c[0], "heading") && !strcmp(c[2], "-"))
+		return true;
+	path = roster_path(!strcmp(c[0], "heading") ? c[2] : c[1]);
+	if (!path)
+		return false;
+	c[!strcmp(c[0], "heading") ? 2 : 1] = (char *)(uintptr_t)path;
+	return true;
+}
+
 static int load_row(struct headings *h, char **c, const char *file, unsigned line,
 		    struct headings_fault *fault)
 {
@@ -397,15 +472,20 @@ static int load_row(struct headings *h, char **c, const char *file, unsigned lin
 	char path[400];
 	int r;
 
+	if (h->roster && !take_for_roster(c))
+		return 0;
 	if (!strcmp(c[0], "table")) {
 		snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash - file + 1) : 0, file,
 			 c[2]);
 		return load_codes(h, c[1], path, fault);
 	}
-	if (!strcmp(c[0], "value"))
+	if (!strcmp(c[0], "roster-value") || (!h->roster && !strcmp(c[0], "roster")))
+		r = h->roster ? add_value(h, c[1], c[2], c[3]) : 0;
+	else if (!strcmp(c[0], "value"))
 		r = add_value(h, c[1], c[2], c[3]);
-	else if (strcmp(c[0], "heading") != 0)
-		return fail(fault, file, line, -EINVAL, "expected heading, value or table");
+	else if (strcmp(c[0], "heading") != 0 && strcmp(c[0], "roster") != 0)
+		return fail(fault, file, line, -EINVAL,
+			    "expected heading, value, table, roster or roster-value");
 	else if (!strcmp(c[2], "-"))
 		r = add_heading(h, c[1], &g, true);
 	else {

@@ -26,6 +26,10 @@ struct headings_fault {
 
 struct headings;
 int headings_new(struct headings **ret); /* -ENOMEM */
+/* Of the roster instead: badge, name, phone, org, unit, active, left_on, opted_out. Of a file it
+ * takes rows of `roster` and `roster-value`, and what is said of the fields that an event's person
+ * has too. -ENOMEM. */
+int headings_new_roster(struct headings **ret);
 struct headings *headings_free(struct headings *h);
 /* 0, or -EINVAL, -ENOMEM, errors of open(): *fault tells which line. */
 int headings_load(struct headings *h, const char *path, struct headings_fault *fault);

@@ -3,12 +3,8 @@
 #ifndef CTL_IMPORT_ROW_H
 #define CTL_IMPORT_ROW_H
 
+#include "import_columns.h"
 #include "import_source.h"
-
-struct import_columns {
-	unsigned n;
-	const struct heading *at[TABLE_CELLS_MAX]; /* NULL: no field has it */
-};
 
 /* rec->bytes (the caller's, by free()) or rec->err. Never fails otherwise. */
 void import_row(const struct import_columns *columns, const struct headings *h,

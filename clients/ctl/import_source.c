@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNUSED_MAX = 16, JSON_LINE_MAX = TABLE_ROW_MAX * 3 };
+enum { JSON_LINE_MAX = TABLE_ROW_MAX * 3 };
 
 struct import_source {
 	struct textfile *text;
@@ -13,74 +13,17 @@ struct import_source {
 	const struct import_rules *rules;
 	struct table *table; /* NULL: JSON lines */
 	struct import_columns columns;
-	char *header;
-	char *unused[UNUSED_MAX + 1];
 	uint8_t *bytes; /* of the record told last */
 	char *line;	/* JSON lines: JSON_LINE_MAX + 1 */
 	int64_t offset;
 	unsigned n_line;
 };
 
-static int fail(struct textfile_fault *fault, unsigned line, const char *text, const char *what)
+static int fail(struct textfile_fault *fault, const char *what)
 {
-	fault->line = line;
-	snprintf(fault->reason, sizeof fault->reason, "%s%.60s", text, what);
+	fault->line = 0;
+	snprintf(fault->reason, sizeof fault->reason, "%s", what);
 	return -EINVAL;
-}
-
-/* How many cells of a row are known headings. */
-static unsigned count_known(const struct import_source *s, const struct table_row *row)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < row->n; i++) {
-		const struct heading *h = headings_find(s->headings, row->cells[i].p);
-
-		n += h && h->path[0];
-	}
-	return n;
-}
-
-static int take_header(struct import_source *s, const struct table_row *row,
-		       struct textfile_fault *fault)
-{
-	unsigned n_unused = 0;
-
-	s->columns.n = row->n;
-	for (unsigned i = 0; i < row->n; i++) {
-		const struct heading *h = headings_find(s->headings, row->cells[i].p);
-
-		s->columns.at[i] = h;
-		if (!h && row->cells[i].len && n_unused < UNUSED_MAX)
-			s->unused[n_unused++] = strdup(row->cells[i].p);
-		for (unsigned k = 0; h && h->path[0] && k < i; k++)
-			if (s->columns.at[k] && !strcmp(s->columns.at[k]->path, h->path))
-				return fail(fault, row->line, "two columns are the field ",
-					    h->path);
-	}
-	s->header = strdup(row->raw);
-	return s->header ? 0 : -ENOMEM;
-}
-
-/* Titles may stand above the headings: the first row with two known ones is it. */
-static int find_header(struct import_source *s, struct textfile_fault *fault)
-{
-	const struct table_row *row;
-
-	if (s->text->size <= s->text->start)
-		return fail(fault, 0, "is empty", "");
-
-	for (unsigned i = 0; i < IMPORT_TITLE_ROWS; i++) {
-		int r = table_next(s->table, &row);
-
-		if (r == -EBADMSG)
-			continue;
-		if (r <= 0)
-			return r < 0 ? r : fail(fault, 0, "no row of known headings", "");
-		if (count_known(s, row) >= 2)
-			return take_header(s, row, fault);
-	}
-	return fail(fault, 0, "no row of known headings among the first ten (see --headings)", "");
 }
 
 int import_source_new(struct import_source **ret, struct textfile *text, const struct headings *h,
@@ -101,8 +44,10 @@ int import_source_new(struct import_source **ret, struct textfile *text, const s
 		s->line = malloc(JSON_LINE_MAX + 1);
 	if (json ? !s->line : table_new(&s->table, text->f, separator, 1) < 0)
 		r = -ENOMEM;
+	if (r == 0 && !json && text->size <= text->start)
+		r = fail(fault, "is empty");
 	if (r == 0 && !json)
-		r = find_header(s, fault);
+		r = import_columns_read(&s->columns, s->table, h, fault);
 	if (r < 0) {
 		import_source_free(s);
 		return r;
@@ -114,10 +59,8 @@ int import_source_new(struct import_source **ret, struct textfile *text, const s
 struct import_source *import_source_free(struct import_source *s)
 {
 	if (s) {
-		for (unsigned i = 0; s->unused[i]; i++)
-			free(s->unused[i]);
+		import_columns_done(&s->columns);
 		table_free(s->table);
-		free(s->header);
 		free(s->bytes);
 		free(s->line);
 		free(s);
@@ -238,10 +181,10 @@ char import_source_separator(const struct import_source *s)
 
 const char *import_source_header(const struct import_source *s)
 {
-	return s->header;
+	return s->columns.header;
 }
 
 const char *import_source_unused(const struct import_source *s, unsigned i)
 {
-	return i < UNUSED_MAX ? s->unused[i] : NULL;
+	return i < IMPORT_UNUSED_MAX ? s->columns.unused[i] : NULL;
 }

@@ -13,7 +13,7 @@
 
 #include <dibao/event.h>
 
-enum { IMPORT_SETS_MAX = 32, IMPORT_UID_PARTS_MAX = 8, IMPORT_TITLE_ROWS = 10 };
+enum { IMPORT_SETS_MAX = 32, IMPORT_UID_PARTS_MAX = 8 };
 
 struct import_rules {
 	const char *type; /* where a row has none; NULL */

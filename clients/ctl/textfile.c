@@ -47,6 +47,7 @@ struct scan {
 	size_t n_head;
 	int64_t size;
 	unsigned bad_line; /* first line that is not UTF-8; 0 = none */
+	bool cut;	   /* UTF-8 but for its end, within a character */
 };
 
 /* Reads all of it once, copies it to `copy` unless that is NULL. */
@@ -73,8 +74,10 @@ static int scan(FILE *f, FILE *copy, struct scan *s, uint8_t hash[16])
 		if (copy && fwrite(buf, 1, n, copy) != n)
 			return -EIO;
 	}
-	if (u.due && !s->bad_line)
+	if (u.due && !s->bad_line) {
 		s->bad_line = line;
+		s->cut = true;
+	}
 	crypto_generichash_final(&h, hash, 16);
 	return ferror(f) ? -EIO : 0;
 }
@@ -158,6 +161,10 @@ static int decode(struct textfile *t, const struct scan *s, const char *encoding
 	int r;
 
 	t->size = s->size;
+	/* Not GB18030 either, though it would often pass for it: all of it but the end is UTF-8. */
+	if (s->cut && !encoding && !mark16)
+		return fail(fault, -EILSEQ, s->bad_line,
+			    "ends within a character of UTF-8: it was cut short");
 	if (mark || (encoding ? !strcasecmp(encoding, "utf-8") : !s->bad_line)) {
 		if (s->bad_line)
 			return fail(fault, -EILSEQ, s->bad_line, "not UTF-8");
