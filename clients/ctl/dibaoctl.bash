@@ -52,7 +52,7 @@ _dibaoctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i verb=
 	local _dibaoctl_verb_at=0 _dibaoctl_common=()
 	local verbs="setup publish import retract correct tail status clients reload durable quarantine
-schedule hide unhide receipts audit keygen access types"
+schedule hide unhide receipts roster audit keygen access types"
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -122,6 +122,19 @@ schedule hide unhide receipts audit keygen access types"
 			_dibaoctl_words $'--type\n--set\n--uid-from\n--record\n--dry-run\n--print\n--headings\n--encoding\n--separator\n--format\n--zone\n--refused\n--restart\n--json'
 		else
 			_dibaoctl_files
+		fi
+		;;
+	roster)
+		if ((COMP_CWORD == _dibaoctl_verb_at + 1)) && [[ $cur == -* ]]; then
+			_dibaoctl_words $'--reveal\n--json'
+		elif ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
+			_dibaoctl_words $'import\nundo\nshow\nconfirm'
+		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == import && $cur != -* ]]; then
+			_dibaoctl_files
+		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == import ]]; then
+			_dibaoctl_words $'--delta\n--dry-run\n--allow-removals\n--headings\n--encoding\n--separator\n--refused\n--json'
+		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == show ]]; then
+			_dibaoctl_words $'--reveal\n--json'
 		fi
 		;;
 	keygen) _dibaoctl_words $'--kind\n--out\n--show\n--server' ;;

@@ -41,7 +41,7 @@ void ctl_redis_close(struct ctl_redis *r)
 	r->context = NULL;
 }
 
-static int check(struct ctl_redis *r, redisReply *reply, redisReply **ret)
+int ctl_redis_check(struct ctl_redis *r, redisReply *reply, redisReply **ret)
 {
 	int code;
 
@@ -67,7 +67,7 @@ int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, 
 	while (argc < ARGS_MAX && (argv[argc] = va_arg(ap, const char *)))
 		argc++;
 	va_end(ap);
-	return check(r, redisCommandArgv(r->context, argc, argv, NULL), ret);
+	return ctl_redis_check(r, redisCommandArgv(r->context, argc, argv, NULL), ret);
 }
 
 int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ...)
@@ -78,7 +78,7 @@ int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ..
 	va_start(ap, fmt);
 	reply = redisvCommand(r->context, fmt, ap);
 	va_end(ap);
-	return check(r, reply, ret);
+	return ctl_redis_check(r, reply, ret);
 }
 
 int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, const char *result)

@@ -23,6 +23,8 @@ int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, 
 	__attribute__((sentinel));
 /* Writes down an act that no function of the queue does. 0 or a sysexits code, said. */
 int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, const char *result);
+/* A reply that hiredis gave: *ret is it, and the caller's; NULL or an error is said and freed. */
+int ctl_redis_check(struct ctl_redis *r, redisReply *reply, redisReply **ret);
 /* A plain command, in the form of redisCommand(). */
 int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ...);
 /* base + suffix; borrowed until the next call. */

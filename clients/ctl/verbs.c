@@ -18,6 +18,20 @@ static const char import_help[] =
 	"  --refused FILE      where refused rows go (FILE.refused.csv or .jsonl)\n"
 	"  --restart           from the first row, though a cut run has left its place\n";
 
+static const char roster_help[] =
+	"\n"
+	"  import FILE           the people of a table: badge, name, phone, organisation, ...\n"
+	"    --delta             who is not in the file stays as he is (else he has left)\n"
+	"    --dry-run           tell what would change, change nothing\n"
+	"    --allow-removals N  so many may leave, go or get another name (2% if not given)\n"
+	"    --headings FILE     what columns mean (/etc/dibao/headings.tsv, if it is there)\n"
+	"    --encoding E        utf-8, gb18030 or utf-16; else found out\n"
+	"    --separator S       comma, tab or semicolon; else found out\n"
+	"    --refused FILE      where refused rows go (FILE.refused.csv)\n"
+	"  undo                  the roster before the last change, and back\n"
+	"  show BADGE            one person; --reveal tells the whole number, and is audited\n"
+	"  confirm BADGE         the number is this person's: shared, handed on or disputed\n";
+
 const struct ctl_verb ctl_verbs[] = {
 	{"setup", "[--acl [--apply [--replace] [--passwords DIR]] [USER ...]]",
 	 "load the queue's functions into Redis; print or make its users", ctl_setup, NULL},
@@ -43,6 +57,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{"hide", "--badge BADGE [--until TIME]", "keep a person off boards", ctl_hide, NULL},
 	{"unhide", "--badge BADGE", "show a hidden person again", ctl_unhide, NULL},
 	{"receipts", "UID", "what became of an event at its clients", ctl_receipts, NULL},
+	{"roster", "import FILE [OPTION ...] | undo | show BADGE [--reveal] | confirm BADGE",
+	 "who has which badge and number, for the texts", ctl_roster, roster_help},
 	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit,
 	 NULL},
 	{"keygen", "NAME [--kind KIND] [--out FILE] [--show] | NAME --server [--out FILE]",

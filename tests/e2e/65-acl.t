@@ -3,7 +3,7 @@
 # The Redis users that `dibaoctl setup --acl` makes: how they are made, and what each must not do.
 from dibao_test import *
 
-USERS = ["dibaod", "dibaod-public", "publisher", "producer", "reader", "sms", "operator", "auditor", "notices"]
+USERS = ["dibaod", "dibaod-public", "publisher", "producer", "reader", "sms", "roster", "operator", "auditor", "notices"]
 PRIVATE = ["private", "private-now"]
 NEVER = [["FLUSHALL"], ["KEYS", "*"], ["SCAN", "0"], ["CONFIG", "SET", "maxmemory", "1"], ["ACL", "LIST"],
          ["ACL", "SETUSER", "x", "on", "nopass"], ["EVAL", "return 1", "0"], ["MONITOR"],
@@ -121,14 +121,18 @@ def who_publishes_reads_and_deletes_nothing(b):
 
 
 @test
-def the_roster_is_for_the_sms_client_alone_and_the_channels_are_not_for_it(b):
+def the_roster_is_for_its_importer_and_the_sms_client_alone_and_the_channels_are_not_for_them(b):
     office(b)
     b.r.hset(BASE + "roster", "F000001", "x")
     b.r.hset(BASE + "roster:F000001", "name", "x")
     for u in USERS:
-        if u != "sms":
+        if u not in ("sms", "roster"):
             refused(b, u, ["HGETALL", BASE + "roster"], ["HGETALL", BASE + "roster:F000001"], ["HGET", BASE + "roster", "x"],
                     ["HGETALL", BASE + "sms:outbox"], ["DEL", BASE + "roster"])
+    refused(b, "roster", ["HGETALL", BASE + "uid:a"], ["HGET", BASE + "sms:outbox", "x"], ["HSET", BASE + "sms:bad", "x", "1"],
+            ["XRANGE", BASE + "audit", "-", "+"], ["XADD", BASE + "receipts", "*", "a", "b"],
+            *[["XRANGE", BASE + c, "-", "+"] for c in CHANNELS], ["RENAME", BASE + "roster", BASE + "epoch"],
+            ["COPY", BASE + "roster", BASE + "hidden"])
     sms = login(b, "sms")
     assert sms.hgetall(BASE + "roster:F000001") and sms.hset(BASE + "sms:outbox", "a", "1")
     refused(b, "sms", ["HSET", BASE + "roster", "x", "1"], ["DEL", BASE + "roster"], ["HGETALL", BASE + "uid:a"],
@@ -166,7 +170,7 @@ def what_was_done_is_added_to_by_some_read_by_few_and_changed_by_nobody(b):
                 ["PEXPIRE", audit, "1"], ["SET", audit, "x"], ["COPY", BASE + "lost", audit, "REPLACE"])
         if u not in ("operator", "auditor"):
             refused(b, u, ["XRANGE", audit, "-", "+"], ["XREVRANGE", audit, "+", "-"])
-        if u not in ("operator", "dibaod", "notices"):
+        if u not in ("operator", "dibaod", "notices", "roster"):
             refused(b, u, ["XADD", audit, "*", "who", "x"])
     assert login(b, "auditor").xrange(audit) == b.r.xrange(audit) != []
     refused(b, "auditor", ["FCALL", "dibao_version", "0"], *[["XRANGE", BASE + c, "-", "+"] for c in CHANNELS])
