@@ -28,6 +28,14 @@ struct config {
 	unsigned canary_ms;    /* between two flights of the canary, 1 h */
 	unsigned io_threads;   /* ZeroMQ, 1..8 */
 	unsigned max_sessions; /* 1..100000 */
+	/* [peers]; 0 = no limit */
+	unsigned handshake_ms;		  /* a connection that has not shaken hands ends */
+	uint32_t message_bytes;		  /* of one message to the daemon */
+	unsigned connections_per_address; /* at one time */
+	unsigned connects_per_key;	  /* a minute */
+	unsigned sessions_per_key;
+	unsigned hellos_per_key; /* a minute, that would begin a session */
+	uint64_t replay_bytes;	 /* of history, a session and minute */
 	/* [redis] */
 	char *redis; /* "unix:/run/redis/redis.sock" or "ip:port" */
 	char *redis_user, *redis_password_file;

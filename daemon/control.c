@@ -4,6 +4,7 @@
 #include "canary.h"
 #include "clock.h"
 #include "feed.h"
+#include "limits.h"
 #include "log.h"
 #include "server_parts.h"
 #include "zap.h"
@@ -173,6 +174,9 @@ static json_t *do_status(struct server *s, const char *who)
 		{"refused", s->sessions->n_refused},
 		{"revoked", s->sessions->n_revoked},
 		{"keys_refused", zap_refused(s->zap)},
+		{"too_many", zap_refused_too_much(s->zap)},
+		{"muted", s->sessions->n_muted},
+		{"connections", limits_connections(s->limits)},
 		{"protocol_errors", s->sessions->n_protocol_errors},
 		{"superseded", s->sessions->n_superseded},
 		{"no_session", s->sessions->n_no_session},

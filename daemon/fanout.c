@@ -29,6 +29,7 @@ struct fanout {
 	unsigned n_sessions;
 	uint64_t live_usec; /* spent on live sending since the last turn */
 	bool stopped;
+	uint64_t replay_a_minute;
 	uint64_t tokens[TOKENS];
 	unsigned n_tokens;
 	struct fanout_counters counters;
@@ -100,6 +101,9 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 	/* Withdrawals are counted and do not wait. */
 	if (s->rate && frame->count && !session_has_rate(s, boottime_usec()) && !channel_is_now(c))
 		return -EAGAIN;
+	if (frame->count && flags & WIRE_DATA_REPLAY && !channel_is_now(c) &&
+	    !session_has_replay(s, f->replay_a_minute, boottime_usec()))
+		return -EAGAIN;
 	if (entry_id_cmp(frame->after, s->at[c].repeats) < 0)
 		d.flags |= WIRE_DATA_MAY_REPEAT;
 	d.token = next_token(f);
@@ -114,6 +118,8 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 		f->counters.n_blocked += r == -EAGAIN;
 		return r == -EAGAIN ? r : -EHOSTUNREACH;
 	}
+	if (frame->count && flags & WIRE_DATA_REPLAY)
+		session_spend_replay(s, f->replay_a_minute, frame->bytes, boottime_usec());
 	s->n_frames++;
 	s->n_sent += frame->count;
 	s->rate_left -= s->rate ? frame->count : 0;
@@ -406,6 +412,11 @@ struct fanout *fanout_free(struct fanout *f)
 	framecache_free(f->cache);
 	free(f);
 	return NULL;
+}
+
+void fanout_set_replay(struct fanout *f, uint64_t a_minute)
+{
+	f->replay_a_minute = a_minute;
 }
 
 void fanout_set_limits(struct fanout *f, size_t budget_bytes, unsigned catchup_percent)

@@ -13,6 +13,8 @@
  * TURN_FRAMES in a row. -now channels go first. Who cannot go on for another reason than credit
  * (socket full, history being read) is looked at again after 10 ms.
  *
+ * History to one session has a limit by the minute besides; who is over it is parked the same way.
+ *
  * At every send the lease is held against CLOCK_BOOTTIME.
  */
 #ifndef DAEMON_FANOUT_H
@@ -41,6 +43,8 @@ struct fanout_options {
 
 int fanout_new(struct fanout **ret, const struct fanout_options *opt);
 struct fanout *fanout_free(struct fanout *f);
+/* Bytes of history a minute to one session; 0 = no limit, as it begins. */
+void fanout_set_replay(struct fanout *f, uint64_t a_minute);
 void fanout_set_limits(struct fanout *f, size_t budget_bytes, unsigned catchup_percent);
 
 /* n records of the segment, from first, are new at the tail of c, which stood at `before`. */

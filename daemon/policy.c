@@ -2,6 +2,7 @@
 #include "policy.h"
 #include "access.h"
 #include "call.h"
+#include "limits.h"
 #include "log.h"
 #include "server_parts.h"
 #include "zap.h"
@@ -57,6 +58,13 @@ bool policy_knows(const char *z85, void *userdata)
 	struct server *s = userdata;
 
 	return access_by_key(s->policy, z85) != NULL;
+}
+
+const char *policy_too_much(const char *z85, const char *address, void *userdata)
+{
+	struct server *s = userdata;
+
+	return limits_connect(s->limits, z85, address);
 }
 
 int policy_bind(struct server *s, const char *endpoint)

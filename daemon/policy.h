@@ -21,6 +21,8 @@ void policy_stop(struct server *s);
 
 /* zap_options.known: userdata is the server. */
 bool policy_knows(const char *z85, void *userdata);
+/* zap_options.too_much. */
+const char *policy_too_much(const char *z85, const char *address, void *userdata);
 /* Binds one endpoint with what guards it; warns of one that nothing guards. */
 int policy_bind(struct server *s, const char *endpoint);
 /* After the last bind: the secret key is libzmq's alone. */

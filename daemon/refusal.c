@@ -4,6 +4,7 @@
  * and one line in the log (of which ten a minute are written, the others counted: log.h). What ends
  * a session is sessions_end()'s, by the same rule.
  */
+#include "clock.h"
 #include "log.h"
 #include "log_ids.h"
 #include "sessions.h"
@@ -12,7 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { GOODBYE_MAX = 512 };
+enum { GOODBYE_MAX = 512, TOLD_AGAIN_USEC = 200000, MUTED_USEC = 1000000, MUTED_AFTER = 8 };
 
 void refusal_count(struct sessions *m, enum dibao_reason why)
 {
@@ -40,6 +41,7 @@ static void note(struct sessions *m, const struct access_entry *e, const char *p
 	char name[96];
 
 	refusal_count(m, why);
+	router_note_junk(m->opt.router);
 	/* Who goes on speaking after its end is told once a message. */
 	if (!log_limited(why == DIBAO_REASON_NO_SESSION ? "no session" : "refused"))
 		return;
@@ -56,13 +58,51 @@ static const struct access_entry *sender(const struct sessions *m)
 	return who ? access_who(m->opt.policy, who) : NULL;
 }
 
+/* Who pours in what no session is for is told five times a second, not once a message: the answer
+ * would cost more than the reading. */
+static bool told_just_now(struct sessions *m, uint32_t routing_id, enum dibao_reason why)
+{
+	struct told *t = &m->told[routing_id % SESSIONS_TOLD];
+	uint64_t now = boottime_usec();
+
+	if (why != DIBAO_REASON_NO_SESSION)
+		return false;
+	if (t->routing_id == routing_id && now < t->until_usec)
+		return !t->n_broken;
+	*t = (struct told){routing_id, 0, now + TOLD_AGAIN_USEC};
+	return false;
+}
+
+void refusal_broken(struct sessions *m, uint32_t routing_id)
+{
+	struct told *t = &m->told[routing_id % SESSIONS_TOLD];
+	uint64_t now = boottime_usec();
+	unsigned n = t->routing_id == routing_id && now < t->until_usec ? t->n_broken : 0;
+
+	*t = (struct told){routing_id, n + 1, now + MUTED_USEC};
+}
+
+bool refusal_is_muted(struct sessions *m, uint32_t routing_id, uint64_t now)
+{
+	const struct told *t = &m->told[routing_id % SESSIONS_TOLD];
+
+	if (t->n_broken < MUTED_AFTER || t->routing_id != routing_id || now >= t->until_usec)
+		return false;
+	m->n_muted++;
+	router_note_junk(m->opt.router);
+	return true;
+}
+
 void refuse(struct sessions *m, uint32_t routing_id, enum dibao_reason why, const char *text)
 {
 	char peer[32];
 
 	snprintf(peer, sizeof peer, "DIBAO_PEER=%08" PRIx32, router_tag(m->opt.router, routing_id));
 	note(m, sender(m), peer, why, text);
-	sessions_send_goodbye(m, routing_id, why, text);
+	if (!told_just_now(m, routing_id, why))
+		sessions_send_goodbye(m, routing_id, why, text);
+	if (why == DIBAO_REASON_PROTOCOL)
+		refusal_broken(m, routing_id);
 }
 
 void sessions_on_named(struct sessions *m)

@@ -10,6 +10,10 @@
 
 enum {
 	MESSAGES_PER_TURN = 256,
+	/* So reading junk takes a few percent of the loop at most. Peers are read in turn, so an
+	 * ACK among it is 1 ms late; 5 ms would bound what a window carries (measured). */
+	JUNK_PER_TURN = 32,
+	JUNK_PAUSE_USEC = 1000,
 	/* Messages queued for one peer. Credit bounds bytes; this bounds the small ones. */
 	SEND_HWM = 4096,
 	RECEIVE_HWM = 1000,
@@ -32,6 +36,7 @@ struct router {
 	zmq_msg_t *current;	/* borrowed: the message being handed on */
 	uint8_t sender[ID_MAX]; /* who sent it, */
 	size_t sender_len;	/* 0 = none */
+	unsigned n_junk;	/* of the messages read in this turn */
 	char endpoint[ENDPOINT_MAX];
 	uint8_t tag_key[crypto_shorthash_KEYBYTES];
 };
@@ -92,11 +97,16 @@ static int on_readable(void *socket, void *userdata)
 	struct router *r = userdata;
 
 	(void)socket;
+	r->n_junk = 0;
 	for (int i = 0; i < MESSAGES_PER_TURN; i++) {
 		int k = receive(r);
 
 		if (k <= 0)
 			return k;
+		if (r->n_junk >= JUNK_PER_TURN && 2 * r->n_junk > (unsigned)i) {
+			zmq_source_pause(r->source, JUNK_PAUSE_USEC);
+			return 0;
+		}
 	}
 	return 0;
 }
@@ -120,13 +130,13 @@ static void number_at_random(void)
 
 int router_new(struct router **ret, const struct router_options *opt)
 {
-	static const struct {
+	const struct {
 		int option, value;
 	} options[] = {
 		{ZMQ_ROUTER_MANDATORY, 1},
 		{ZMQ_SNDHWM, SEND_HWM},
 		{ZMQ_RCVHWM, RECEIVE_HWM},
-		{ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+		{ZMQ_HANDSHAKE_IVL, opt->handshake_ms ? (int)opt->handshake_ms : HANDSHAKE_MS},
 		{ZMQ_HEARTBEAT_IVL, ZMTP_BEAT_MS},
 		{ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS},
 		{ZMQ_HEARTBEAT_TTL, ZMTP_TIMEOUT_MS},
@@ -135,7 +145,8 @@ int router_new(struct router **ret, const struct router_options *opt)
 		{ZMQ_LINGER, 0},
 	};
 	/* The one option of 64 bits; what is over the limit itself is told so (wire_unpack.c). */
-	const int64_t longest = WIRE_MESSAGE_MAX + CURVE_OVERHEAD;
+	const int64_t longest =
+		(opt->message_bytes ? opt->message_bytes : WIRE_MESSAGE_MAX) + CURVE_OVERHEAD;
 	struct router *r = calloc(1, sizeof *r);
 	int e;
 
@@ -179,6 +190,16 @@ struct router *router_free(struct router *r, int linger_ms)
 	zmq_ctx_term(r->context);
 	free(r);
 	return NULL;
+}
+
+void router_note_junk(struct router *r)
+{
+	r->n_junk++;
+}
+
+int router_monitor(struct router *r, const char *endpoint, int events)
+{
+	return zmq_socket_monitor(r->socket, endpoint, events) < 0 ? -zmq_errno() : 0;
 }
 
 void *router_context(struct router *r)

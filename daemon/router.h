@@ -21,6 +21,8 @@ struct router;
 struct router_options {
 	sd_event *event;
 	unsigned io_threads;
+	unsigned handshake_ms;	/* 0 = 5000 */
+	uint32_t message_bytes; /* 0 = WIRE_MESSAGE_MAX */
 	void *userdata;
 	/* A message of one frame. */
 	void (*on_message)(uint32_t routing_id, const void *frame, size_t len, void *userdata);
@@ -46,6 +48,13 @@ const char *router_last_endpoint(struct router *r);
 /* The User-Id of the message being handed to on_message; NULL: it has none. Borrowed until that
  * returns. What it is worth zap_user() says. */
 const char *router_user_id(const struct router *r);
+
+/* The message being handed on was of no use, or one of those that nobody needs so often. When most
+ * of what comes is so, reading pauses: the peers whose messages are read share what is left. */
+void router_note_junk(struct router *r);
+
+/* libzmq's monitor of the socket, at an inproc endpoint; events: ZMQ_EVENT_... */
+int router_monitor(struct router *r, const char *endpoint, int events);
 
 /* What stands for a peer in a log. */
 uint32_t router_tag(const struct router *r, uint32_t routing_id);

@@ -8,6 +8,7 @@
 #include "credential.h"
 #include "feed.h"
 #include "housekeeping.h"
+#include "limits.h"
 #include "log.h"
 #include "log_ids.h"
 #include "policy.h"
@@ -207,6 +208,7 @@ int server_reload(struct server *s, char *ret_text, size_t cap)
 	} else {
 		log_set_level(s->config->log_level);
 		fanout_set_limits(s->fanout, s->config->budget_bytes, s->config->catchup_percent);
+		fanout_set_replay(s->fanout, s->config->replay_bytes);
 		snprintf(ret_text, cap, "reloaded, %u sessions revoked%s%s", n_ended, n ? "; " : "",
 			 errors ? errors : "");
 	}
@@ -347,16 +349,24 @@ static int make_parts(struct server *s)
 		return r;
 	r = router_new(&s->router, &(struct router_options){.event = s->event,
 							    .io_threads = c->io_threads,
+							    .handshake_ms = c->handshake_ms,
+							    .message_bytes = c->message_bytes,
 							    .userdata = s,
 							    .on_message = on_message,
 							    .on_garbage = on_garbage,
 							    .on_named = on_named});
 	if (r < 0)
 		return r;
+	r = limits_new(&s->limits, s->event, c);
+	if (r == 0)
+		r = limits_watch(s->limits, s->router);
+	if (r < 0)
+		return r;
 	r = zap_new(&s->zap, &(struct zap_options){.event = s->event,
 						   .context = router_context(s->router),
 						   .userdata = s,
-						   .known = policy_knows});
+						   .known = policy_knows,
+						   .too_much = policy_too_much});
 	if (r < 0)
 		return r;
 	s->encode = (struct frame_context){.withdrawn = &s->withdrawn,
@@ -375,6 +385,7 @@ static int make_parts(struct server *s)
 							    .on_gone = on_gone});
 	if (r < 0)
 		return r;
+	fanout_set_replay(s->fanout, c->replay_bytes);
 	r = sessions_new(&s->sessions, &(struct sessions_options){.event = s->event,
 								  .config = c,
 								  .base = s->base,
@@ -386,6 +397,7 @@ static int make_parts(struct server *s)
 								  .lanes = s->lanes,
 								  .fanout = s->fanout,
 								  .zap = s->zap,
+								  .limits = s->limits,
 								  .policy = s->policy});
 	if (r < 0)
 		return r;
@@ -480,6 +492,7 @@ struct server *server_free(struct server *s)
 	fanout_free(s->fanout);
 	feed_free(s->feed);
 	zap_free(s->zap);
+	limits_free(s->limits);
 	router_free(s->router, LINGER_MS);
 	lanes_free(s->lanes);
 	history_free(s->history);

@@ -13,6 +13,7 @@ struct canary;
 struct control;
 struct feed;
 struct housekeeping;
+struct limits;
 
 struct server {
 	struct config *config;	 /* owned, as all below unless said */
@@ -29,6 +30,7 @@ struct server {
 	struct lanes *lanes;
 	struct fanout *fanout;
 	struct router *router;
+	struct limits *limits;
 	struct zap *zap;
 	struct sessions *sessions;
 	struct access *policy;

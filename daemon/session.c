@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { MINUTE_USEC = 60000000 };
+
 struct session *session_new(uint32_t routing_id)
 {
 	struct session *s = calloc(1, sizeof *s);
@@ -75,6 +77,19 @@ static int grow(struct session_channel *c)
 	c->cap = cap;
 	c->head = 0;
 	return 0;
+}
+
+bool session_has_replay(const struct session *s, uint64_t a_minute, uint64_t now_usec)
+{
+	return !a_minute || s->replay_full_usec < now_usec + MINUTE_USEC;
+}
+
+void session_spend_replay(struct session *s, uint64_t a_minute, uint32_t bytes, uint64_t now_usec)
+{
+	uint64_t from = s->replay_full_usec > now_usec ? s->replay_full_usec : now_usec;
+
+	if (a_minute)
+		s->replay_full_usec = from + (uint64_t)bytes * MINUTE_USEC / a_minute;
 }
 
 int session_flight_add(struct session *s, enum dibao_channel ch, uint64_t token,

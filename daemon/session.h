@@ -63,6 +63,7 @@ struct session {
 	uint32_t rate;		    /* items a second, by the policy; 0 = no limit */
 	int64_t rate_left;	    /* items that may go now; negative: a frame went beyond */
 	uint64_t rate_usec;	    /* CLOCK_BOOTTIME: rate_left was filled up */
+	uint64_t replay_full_usec;  /* CLOCK_BOOTTIME: it may have a minute's history again */
 	uint32_t inflight_bytes[2]; /* ordinary, -now */
 	struct session_channel at[DIBAO_CHANNEL_COUNT];
 	uint64_t heard_usec, beat_due_usec, lease_due_usec;
@@ -93,6 +94,10 @@ bool session_has_credit(const struct session *s, enum dibao_channel c, uint32_t 
 /* By the policy's rate, may a frame go now? A second's worth may go at once; a frame that begins
  * within it goes whole, and what follows waits for it. */
 bool session_has_rate(struct session *s, uint64_t now_usec);
+/* May a frame of history go now, of a_minute bytes (0: no limit)? A minute's worth may go at once;
+ * a frame that begins within it goes whole. */
+bool session_has_replay(const struct session *s, uint64_t a_minute, uint64_t now_usec);
+void session_spend_replay(struct session *s, uint64_t a_minute, uint32_t bytes, uint64_t now_usec);
 /* Note a frame about to go and give it its number. -ENOMEM, -ENOBUFS at the bound of flights. */
 int session_flight_add(struct session *s, enum dibao_channel c, uint64_t token, struct entry_id end,
 		       uint32_t bytes, uint64_t *ret_number);

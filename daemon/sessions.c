@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_USEC = 250000, CONTROL_MAX = 1024 };
+enum { TICK_USEC = 250000, TOO_SOON_USEC = 1000, CONTROL_MAX = 1024 };
 
 static struct session **bucket_of(struct sessions *m, uint32_t routing_id)
 {
@@ -136,6 +136,8 @@ void sessions_end(struct sessions *m, struct session *s, enum dibao_reason why, 
 	if (s->state == SESSION_ENDED)
 		return;
 	sessions_send_goodbye(m, s->routing_id, why, text);
+	if (why == DIBAO_REASON_PROTOCOL)
+		refusal_broken(m, s->routing_id);
 	if (why != DIBAO_REASON_DRAINING && why != DIBAO_REASON_CLOSING)
 		refusal_count(m, why);
 	if (why != DIBAO_REASON_DRAINING)
@@ -159,6 +161,7 @@ void sessions_on_gone(struct session *s, void *userdata)
 static void on_ack(struct sessions *m, struct session *s, const void *frame, size_t len)
 {
 	struct wire_ack a;
+	unsigned n = 0;
 
 	if (wire_ack_unpack(&a, frame, len) < 0) {
 		sessions_end(m, s, DIBAO_REASON_PROTOCOL, "ACK: malformed");
@@ -173,9 +176,12 @@ static void on_ack(struct sessions *m, struct session *s, const void *frame, siz
 			return;
 		}
 		s->n_acked += (unsigned)r;
+		n += (unsigned)r;
 		if (r > 0 && s->durable[0])
 			cursor_mark(m, s);
 	}
+	if (!n)
+		router_note_junk(m->opt.router);
 	fanout_wake(m->opt.fanout, s);
 }
 
@@ -271,7 +277,11 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 	uint64_t now = boottime_usec();
 	uint8_t kind = len ? *(const uint8_t *)frame : 0;
 
+	if (!s && refusal_is_muted(m, routing_id, now))
+		return;
 	if (kind == WIRE_HELLO) {
+		if (s && now - s->heard_usec < TOO_SOON_USEC)
+			router_note_junk(m->opt.router);
 		if (s)
 			s->heard_usec = now;
 		start_hello(m, routing_id, s, frame, len, now);
@@ -282,6 +292,8 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 			refuse(m, routing_id, DIBAO_REASON_NO_SESSION, "say HELLO first");
 		return;
 	}
+	if (now - s->heard_usec < TOO_SOON_USEC && kind == WIRE_ALIVE)
+		router_note_junk(m->opt.router);
 	s->heard_usec = now;
 	if (kind == WIRE_ALIVE && len == 1)
 		return;
@@ -304,7 +316,7 @@ void sessions_on_garbage(struct sessions *m, uint32_t routing_id)
 
 	if (s)
 		sessions_end(m, s, DIBAO_REASON_PROTOCOL, "expected a message of one frame");
-	else
+	else if (!refusal_is_muted(m, routing_id, boottime_usec()))
 		refuse(m, routing_id, DIBAO_REASON_PROTOCOL, "expected a message of one frame");
 }
 

@@ -20,7 +20,9 @@
 #include "fanout.h"
 #include "redis_link.h"
 
-enum { SESSIONS_BUCKETS = 4096, SESSIONS_CURSORS_PER_CALL = 200 };
+enum { SESSIONS_BUCKETS = 4096, SESSIONS_CURSORS_PER_CALL = 200, SESSIONS_TOLD = 256 };
+
+struct limits;
 
 struct sessions_options {
 	sd_event *event;
@@ -34,6 +36,7 @@ struct sessions_options {
 	struct lanes *lanes;
 	struct fanout *fanout;
 	const struct zap *zap;
+	struct limits *limits;	     /* NULL: none */
 	const struct access *policy; /* until sessions_set_policy() */
 };
 
@@ -47,7 +50,13 @@ struct sessions {
 	uint64_t next_serial, renew_due_usec;
 	unsigned n_outstanding; /* writes under way to Redis, for the drain */
 	bool accepting, draining;
-	uint64_t n_refused, n_revoked, n_protocol_errors, n_superseded, n_no_session, n_receipts;
+	struct told {
+		uint32_t routing_id;
+		unsigned n_broken; /* protocol errors, each within a second of the last */
+		uint64_t until_usec;
+	} told[SESSIONS_TOLD]; /* refusal.c: whom, lately */
+	uint64_t n_refused, n_revoked, n_protocol_errors, n_superseded, n_no_session, n_receipts,
+		n_muted;
 };
 
 int sessions_new(struct sessions **ret, const struct sessions_options *opt);
@@ -85,6 +94,11 @@ void sessions_send_goodbye(struct sessions *m, uint32_t routing_id, enum dibao_r
 /* id: of log_ids.h, or NULL. Ten a minute of a level. */
 void session_log(int level, const char *id, const struct session *s, const char *text);
 
+/* Who broke the protocol must throw the connection away. Of one that does it again and again
+ * nothing more is looked at for a second. A table of SESSIONS_TOLD places: of more such connections
+ * some are looked at all the same. */
+void refusal_broken(struct sessions *m, uint32_t routing_id);
+bool refusal_is_muted(struct sessions *m, uint32_t routing_id, uint64_t now);
 void refusal_count(struct sessions *m, enum dibao_reason why);
 /* Who has no session: GOODBYE, one line, one count. Inside the router's on_message or on_garbage.
  */

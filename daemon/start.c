@@ -11,6 +11,7 @@
 #include "call.h"
 #include "clock.h"
 #include "lane.h"
+#include "limits.h"
 #include "log.h"
 #include "log_ids.h"
 #include "sessions.h"
@@ -482,6 +483,15 @@ static bool acceptable(struct sessions *m, uint32_t routing_id, const struct wir
 	return false;
 }
 
+static unsigned n_sessions_of(const struct sessions *m, const char *who)
+{
+	unsigned n = 0;
+
+	for (const struct session *s = m->first; s; s = s->next)
+		n += !strcmp(s->who, who);
+	return n;
+}
+
 /* Registered, not yet started. NULL: no memory. */
 static struct session *enter(struct sessions *m, uint32_t routing_id, const struct wire_hello *h,
 			     const char *who, const struct asked *a, uint64_t now)
@@ -565,7 +575,16 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 			     : "not authenticated");
 		return;
 	}
-	if (!m->accepting || !acceptable(m, routing_id, &h, e, &a))
+	if (!m->accepting)
+		return;
+	if (m->opt.limits) {
+		why = limits_hello(m->opt.limits, who, n_sessions_of(m, who));
+		if (why) {
+			refuse(m, routing_id, DIBAO_REASON_BUSY, why);
+			return;
+		}
+	}
+	if (!acceptable(m, routing_id, &h, e, &a))
 		return;
 	s = enter(m, routing_id, &h, who, &a, now);
 	if (!s) {

@@ -25,7 +25,7 @@ struct zap {
 	void *socket;
 	struct zmq_source *source;
 	char secret[SECRET_TEXT + 1];
-	uint64_t n_refused;
+	uint64_t n_refused, n_too_much;
 };
 
 struct request {
@@ -66,19 +66,36 @@ static bool is(const struct request *q, unsigned frame, const char *text)
 	       !memcmp(q->at[frame].bytes, text, q->at[frame].len);
 }
 
+/* who, unless it takes too much. */
+static const char *unless_too_much(struct zap *z, const struct request *q, const char *who,
+				   const char *key)
+{
+	char address[FRAME_MAX];
+	const char *why;
+
+	snprintf(address, sizeof address, "%.*s", (int)q->at[3].len, q->at[3].bytes);
+	why = z->opt.too_much ? z->opt.too_much(key, address, z->opt.userdata) : NULL;
+	if (!why)
+		return who;
+	z->n_too_much++;
+	if (log_limited("zap-limits"))
+		log_text(LOG_NOTICE, "connection of %s refused: %s", key ? key : address, why);
+	return NULL;
+}
+
 static const char *decide(struct zap *z, const struct request *q, char key[DIBAO_KEY_TEXT])
 {
 	if (q->n == FRAMES - 1 && is(q, 5, "NULL")) {
 		if (is(q, 2, ZAP_LOCAL))
 			return ZAP_LOCAL;
-		return is(q, 2, ZAP_INSECURE) ? ZAP_INSECURE : NULL;
+		return is(q, 2, ZAP_INSECURE) ? unless_too_much(z, q, ZAP_INSECURE, NULL) : NULL;
 	}
 	if (q->n != FRAMES || !is(q, 5, "CURVE") || !is(q, 2, ZAP_CURVE) ||
 	    q->at[6].len != KEY_BYTES)
 		return NULL;
 	zmq_z85_encode(key, (const uint8_t *)q->at[6].bytes, KEY_BYTES);
 	if (z->opt.known(key, z->opt.userdata))
-		return key;
+		return unless_too_much(z, q, key, key);
 	if (log_limited("zap"))
 		log_text(LOG_NOTICE, "unknown key refused: %s", key);
 	return NULL;
@@ -182,6 +199,11 @@ const char *zap_user(const struct zap *z, const char *user_id)
 	    sodium_memcmp(user_id, z->secret, SECRET_TEXT) != 0)
 		return NULL;
 	return user_id + SECRET_TEXT;
+}
+
+uint64_t zap_refused_too_much(const struct zap *z)
+{
+	return z->n_too_much;
 }
 
 uint64_t zap_refused(const struct zap *z)

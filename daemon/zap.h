@@ -3,6 +3,9 @@
  * Who is let in: answers libzmq's question (ZAP, RFC 27) about each connection before its first
  * message, in the daemon's loop. Bound before any endpoint.
  *
+ * libzmq asks when a peer has shown its key: what comes before costs only libzmq, and is bounded by
+ * ZMQ_HANDSHAKE_IVL alone. So the limits of connections (limits.h) are held here.
+ *
  * A CURVE key is let in if the policy knows it; unknown ones are refused, counted and logged, the
  * key and nothing else. What a name may then do is asked at HELLO, where a refusal has words.
  *
@@ -33,6 +36,9 @@ struct zap_options {
 	void *context; /* ZeroMQ's, borrowed: the endpoints' own */
 	void *userdata;
 	bool (*known)(const char *z85, void *userdata);
+	/* A tcp peer that would be let in: why it is not after all, or NULL. z85 NULL: it has no
+	 * key. May be NULL. */
+	const char *(*too_much)(const char *z85, const char *address, void *userdata);
 };
 
 int zap_new(struct zap **ret, const struct zap_options *opt);
@@ -43,5 +49,7 @@ struct zap *zap_free(struct zap *z);
 const char *zap_user(const struct zap *z, const char *user_id);
 
 uint64_t zap_refused(const struct zap *z);
+/* Of these, those refused by too_much. */
+uint64_t zap_refused_too_much(const struct zap *z);
 
 #endif

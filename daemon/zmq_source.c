@@ -27,6 +27,7 @@ struct zmq_source {
 	zmq_source_fn fn;
 	void *userdata;
 	sd_event_source *io, *defer;
+	sd_event_source *pause; /* NULL: never paused; enabled: paused */
 };
 
 static int socket_errno(void)
@@ -53,9 +54,16 @@ static int has_messages(void *socket)
 static int on_prepare(sd_event_source *source, void *userdata)
 {
 	struct zmq_source *s = userdata;
-	int r = has_messages(s->socket);
+	int r, paused = SD_EVENT_OFF;
 
 	(void)source;
+	if (s->pause) {
+		(void)sd_event_source_get_enabled(s->pause, &paused);
+	}
+	r = has_messages(s->socket);
+	if (paused != SD_EVENT_OFF && r > 0) {
+		return 0; /* the timer's end wakes the loop, and this is asked again */
+	}
 	if (r > 0) {
 		r = sd_event_source_set_enabled(s->defer, SD_EVENT_ONESHOT);
 	}
@@ -124,11 +132,28 @@ int zmq_source_new(struct zmq_source **ret, sd_event *event, void *socket, zmq_s
 	return 0;
 }
 
+static int on_pause_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source, (void)usec, (void)userdata;
+	return 0;
+}
+
+void zmq_source_pause(struct zmq_source *s, uint64_t usec)
+{
+	if (!s->pause && sd_event_add_time_relative(s->event, &s->pause, CLOCK_MONOTONIC, usec, 100,
+						    on_pause_end, s) < 0) {
+		return;
+	}
+	(void)sd_event_source_set_time_relative(s->pause, usec);
+	(void)sd_event_source_set_enabled(s->pause, SD_EVENT_ONESHOT);
+}
+
 struct zmq_source *zmq_source_free(struct zmq_source *s)
 {
 	if (!s) {
 		return NULL;
 	}
+	sd_event_source_disable_unref(s->pause);
 	sd_event_source_disable_unref(s->io);
 	sd_event_source_disable_unref(s->defer);
 	sd_event_unref(s->event);

@@ -20,6 +20,8 @@ typedef int (*zmq_source_fn)(void *socket, void *userdata);
 /* The socket stays the caller's and must outlive the source. */
 int zmq_source_new(struct zmq_source **ret, sd_event *event, void *socket, zmq_source_fn fn,
 		   void *userdata);
+/* The handler is not called for so long, whatever comes. */
+void zmq_source_pause(struct zmq_source *s, uint64_t usec);
 struct zmq_source *zmq_source_free(struct zmq_source *s);
 
 #endif

@@ -308,6 +308,43 @@ def unwanted():
     stage.end()
 
 
+def hostile():
+    """16 good subscribers with and without a set of peers that do harm (hostile.c), in turns."""
+    events, n = events_for(16, 200), 16
+    stage = Stage('everysec')
+    stage.feed(events, 200)
+    stage.start_daemon()
+    stage.wait_tail(events)
+    alone, beside, attacks = [], [], []
+    finish(fanout('drain', stage, n, events))  # warm-up
+    def one():
+        cpu = stage.cpu_s()
+        r = finish(fanout('drain', stage, n, events))
+        r['daemon_cpu_s'] = stage.cpu_s() - cpu
+        return r
+    for _ in range(2 * RUNS):
+        alone.append(one())
+        p = start([tool('hostile'), '--endpoint', stage.endpoint], stdout=subprocess.PIPE, text=True)
+        p.stdout.readline()
+        beside.append(one())
+        p.send_signal(signal.SIGTERM)
+        attacks.append(finish(p))
+    counters = stage.status()['counters']
+    stage.end()
+    ratio = statistics.median(b['per_s'] / a['per_s'] for a, b in zip(alone, beside))
+    put('hostile.alone_per_s', round(median(alone, 'per_s')))
+    put('hostile.beside_per_s', round(median(beside, 'per_s')))
+    put('hostile.ratio', round(ratio, 3))
+    put('hostile.daemon_cpu_ratio',
+        round(statistics.median(b['daemon_cpu_s'] / a['daemon_cpu_s'] for a, b in zip(alone, beside)), 3))
+    put('hostile.messages_per_s', round(statistics.median(a['sent'] / a['seconds'] for a in attacks)))
+    put('hostile.connects_per_s', round(statistics.median(a['connects'] / a['seconds'] for a in attacks)))
+    put('hostile.own_cpu_share', round(statistics.median(a['cpu_s'] / a['seconds'] for a in attacks), 3))
+    put('hostile.refused', counters['protocol_errors'] + counters['no_session'] + counters['muted'])
+    row('hostile peers beside 16', f'{median(beside, "per_s") / 1e6:.2f} M/s',
+        f'alone {median(alone, "per_s") / 1e6:.2f}', f'{ratio:.3f}')
+
+
 def storm():
     """500 sessions that all want the same history at once: what Redis has to read for it."""
     events, n = (10000 if QUICK else 40000), 500
@@ -367,6 +404,7 @@ def main():
         latency(fsync, True)
     memory()
     unwanted()
+    hostile()
     storm()
     validation()
     with open(os.path.join(OUT, 'results.json'), 'w') as f:

@@ -29,6 +29,7 @@ class Hall:
         open(b.d.out, "w").close()
         b.r.delete(b.key("lease:wall-1"))
         b.d.configure(**{"curve_key_file": b.path("dibaod.key"), "insecure": "no", "max_sessions": 1000, "silence_ms": 5000,
+                         "sessions_per_key": 256, "hellos_per_key": 3000,
                          "audience": "all", "redis_user": "", "redis_password_file": "", **conf})
         b.d.start()
         self.mark = len(b.d.log())
@@ -107,6 +108,20 @@ def _(h):
 @case(BUSY, "as many sessions as the daemon takes", "refused")
 def _(h):
     h.fresh(max_sessions=1)
+    h.keep = h.active()
+    return h.peer()
+
+
+@case(BUSY, "as many sessions as one key may have", "refused")
+def _(h):
+    h.fresh(sessions_per_key=1)
+    h.keep = h.active()
+    return h.peer()
+
+
+@case(BUSY, "more HELLOs a minute than one key may send", "refused")
+def _(h):
+    h.fresh(hellos_per_key=1)
     h.keep = h.active()
     return h.peer()
 

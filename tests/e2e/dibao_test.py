@@ -300,12 +300,14 @@ class Daemon:
                  "drain_ms": "fanout", "window_bytes": "fanout", "ring_bytes": "fanout", "budget_bytes": "fanout",
                  "slice_bytes": "fanout", "catchup_percent": "fanout", "public_ms": "retention",
                  "private_ms": "retention", "hold_ms": "retention", "cap_bytes": "retention",
+                 "handshake_ms": "peers", "message_bytes": "peers", "connections_per_address": "peers", "connects_per_key": "peers",
+                 "sessions_per_key": "peers", "hellos_per_key": "peers", "replay_bytes": "peers",
                  "log_level": "log", "redis_user": "redis", "redis_password_file": "redis", "command_timeout_ms": "redis", "connect_timeout_ms": "redis"}
         values = {"bureau": "3205", "endpoints": f"{self.ipc} {self.tcp}", "control": self.control,
                   "insecure": "yes", "redis": "unix:" + self.b.redis_socket, "view_key_file": self.b.view_key,
                   "heartbeat_ms": 200, "lease_ms": 2000, "silence_ms": 5000, "log_level": "debug", **self.conf}
         text = ""
-        for section in ("dibao", "redis", "fanout", "retention", "log"):
+        for section in ("dibao", "peers", "redis", "fanout", "retention", "log"):
             text += f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in values.items()
                                                if where.get(k, "dibao") == section)
         with open(self.config, "w") as f:

@@ -254,6 +254,24 @@ static void a_rate_is_not_lost_in_a_long_silence(void **state)
 	assert_int_equal(s->rate_left, 1u << 31);
 }
 
+static void a_minutes_history_may_go_at_once_and_then_as_it_grows_again(void **state)
+{
+	const uint64_t minute = 60000000, limit = 60000, t = 5 * minute; /* a byte a ms */
+	struct session *s = *state;
+
+	assert_true(session_has_replay(s, 0, t));
+	assert_true(session_has_replay(s, limit, t));
+	session_spend_replay(s, limit, 59999, t);
+	assert_true(session_has_replay(s, limit, t));
+	session_spend_replay(s, limit, 10001, t); /* goes whole, for it began within */
+	assert_false(session_has_replay(s, limit, t));
+	assert_false(session_has_replay(s, limit, t + 9999 * 1000));
+	assert_true(session_has_replay(s, limit, t + 10001 * 1000));
+	assert_true(session_has_replay(s, 0, t));
+	session_spend_replay(s, limit, 60000, t + 100 * minute);
+	assert_false(session_has_replay(s, limit, t + 100 * minute));
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -274,6 +292,9 @@ int main(void)
 		cmocka_unit_test(a_rate_holds_over_time_however_large_the_frames),
 		cmocka_unit_test_setup_teardown(a_rate_is_not_lost_in_a_long_silence, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_minutes_history_may_go_at_once_and_then_as_it_grows_again, set_up,
+			tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

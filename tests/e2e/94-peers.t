@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Peers that want too much, or do nothing but harm: what each is told, and that the others go on.
+from office import *
+from zmtp import *
+
+BUSY = 8
+
+
+def connections(b):
+    return b.d.ask("status")["counters"]["connections"]
+
+
+def limited(b, **conf):
+    o = Office(b, gate=GATEWAY, other=GATEWAY)
+    b.d.stop()
+    b.d.configure(**conf)
+    b.d.start()
+    return o
+
+
+@test
+def who_does_not_shake_hands_is_closed_in_time(b):
+    limited(b, handshake_ms=300)
+    host, port = b.d.tcp[6:].split(":")
+    idle = [socket.create_connection((host, int(port))) for _ in range(20)]
+    until(lambda: connections(b) == 20, "they are counted")
+    for s in idle:
+        s.settimeout(10 * SLOW)
+        while s.recv(4096):  # the greeting, then the end
+            pass
+    until(lambda: connections(b) == 0, "they are counted no more")
+
+
+@test
+def an_address_has_so_many_connections_and_one_that_leaves_makes_room(b):
+    o = limited(b, connections_per_address=3)
+    held = [Peer(b.d.tcp, o.curve("gate")) for _ in range(3)]
+    for i in range(2):
+        until(lambda: connections(b) == 3, "three are there")
+        try:
+            Peer(b.d.tcp, o.curve("other"))
+            raise AssertionError("the fourth is let in")
+        except Broken as e:
+            assert "400" in str(e), e
+    assert re.search(r"connection of \S{40} refused: too many connections from its address", b.d.log())
+    assert o.status("too_many") == 2
+    held.pop().close()
+    until(lambda: connections(b) == 2, "one left")
+    Peer(b.d.tcp, o.curve("other"))
+    b.d.configure(connections_per_address=0)
+    assert b.d.ask("reload")["ok"]
+    for _ in range(10):
+        held.append(Peer(b.d.tcp, o.curve("other")))
+
+
+@test
+def a_key_may_connect_so_often_a_minute_and_another_is_not_held_up(b):
+    o = limited(b, connects_per_key=5)
+    for _ in range(5):
+        Peer(b.d.tcp, o.curve("gate")).close()
+    try:
+        Peer(b.d.tcp, o.curve("gate"))
+        raise AssertionError("the sixth is let in")
+    except Broken:
+        pass
+    assert "too many connections a minute by its key" in b.d.log()
+    o.session("other").bye()
+
+
+@test
+def a_key_has_so_many_sessions_and_more_are_told_to_come_later(b):
+    o = limited(b, sessions_per_key=2)
+    held = [o.session("gate") for _ in range(2)]
+    assert o.refusal("gate") == (BUSY, "as many sessions as one key may have")
+    o.session("other")
+    held.pop().bye()
+    until(lambda: b.d.ask("status")["sessions"] == 2, "one left")
+    o.session("gate")
+
+
+@test
+def a_key_says_so_many_hellos_a_minute(b):
+    o = limited(b, hellos_per_key=3)
+    for _ in range(3):
+        o.session("gate").bye()
+    assert o.refusal("gate") == (BUSY, "more HELLOs a minute than one key may send")
+    o.session("other").bye()
+
+
+@test
+def a_message_over_the_limit_ends_its_connection_alone(b):
+    o = limited(b, message_bytes="32K")
+    good, bad = o.session("gate"), Peer(b.d.tcp, o.curve("other"))
+    bad.send_multipart([b"H" + bytes(40000)])
+    until(lambda: connections(b) == 1, "it is disconnected")
+    b.publish(event("e-1"))
+    receive_until(good, ["e-1"])
+
+
+@test
+def history_over_the_limit_comes_later_and_what_is_new_comes_at_once(b):
+    o = limited(b, replay_bytes="600K")
+    b.publish_many(6000)
+    slow, started = o.session("gate", start="time", arg=1, window=1 << 17), time.monotonic()
+    got = set()
+
+    def more():
+        got.update(m["uid"] for _, k, m in slow.receive(0.02))
+        return got
+    until(lambda: len(more()) > 2000, "a minute's worth comes at once")
+    n = len(got)
+    holds(lambda: len(more()) < 6000, "the rest is delayed", 1.5)
+    assert n <= len(got) < 6000
+    live = o.session("other")
+    b.publish(event("live"))
+    receive_until(live, ["live"])
+    b.d.configure(replay_bytes=0)
+    assert b.d.ask("reload")["ok"]
+    until(lambda: len(more()) == 6001, "nothing was dropped", 30, 0)
+
+
+@test
+def a_flood_of_junk_costs_the_others_no_event(b):
+    o = limited(b)
+    r = b.recorder()
+    junk = [Peer(b.d.tcp, o.curve("other"), seconds=60) for _ in range(3)]
+    over = threading.Event()
+
+    def flood(p, frames):
+        try:
+            while not over.is_set():
+                p.send_multipart(frames)
+        except (Broken, OSError):
+            pass
+    threads = [threading.Thread(target=flood, args=(p, f), daemon=True)
+               for p, f in zip(junk, ([b"Z"], [b"A", b"B"], [b"A" + struct.pack(">BBQQ", 1, 0, 77, 1)]))]
+    for t in threads:
+        t.start()
+    until(lambda: o.status("no_session") > 500 and o.status("protocol_errors") > 200, "the flood arrives")
+    b.publish_many(3000)
+    r.wait_for(generated(3000), 60)
+    over.set()
+    for p in junk:
+        p.close()
+    for t in threads:
+        t.join()
+
+
+run()
