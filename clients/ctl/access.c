@@ -52,9 +52,7 @@ static void print_answer(const struct ctl *c, const struct question *q,
 		json_t *o = json_pack("{s:s, s:b, s:s, s:i, s:s}", "name", e->name, "allowed",
 				      a->yes, "file", q->file, "line", (int)a->line, "why", a->why);
 
-		json_dumpf(o, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(o);
+		ctl_put_json(o);
 		return;
 	}
 	printf("%s %s:%u: [%s] %s", a->yes ? "yes" : "no", q->file, a->line, e->name, a->why);

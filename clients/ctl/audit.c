@@ -65,9 +65,7 @@ static void print_one(const struct ctl *c, const redisReply *e)
 
 			json_object_set_new(j, names[i], text ? text : json_null());
 		}
-		json_dumpf(j, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(j);
+		ctl_put_json(j);
 		return;
 	}
 	localtime_r(&t, &tm);

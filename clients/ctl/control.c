@@ -91,47 +91,47 @@ static const char *text(const json_t *o, const char *name)
 	return s ? s : "-";
 }
 
-static void print_rate(const char *what, const json_t *now, const json_t *before, double seconds,
-		       const char *name)
+static void print_rate(FILE *f, const char *what, const json_t *now, const json_t *before,
+		       double seconds, const char *name)
 {
 	json_int_t a = integer(json_object_get(now, "counters"), name);
 
-	printf("  %-12s %14lld", what, (long long)a);
+	fprintf(f, "  %-15s %14lld", what, (long long)a);
 	if (before && seconds > 0)
-		printf("  %10.0f/s",
-		       (double)(a - integer(json_object_get(before, "counters"), name)) / seconds);
-	putchar('\n');
+		fprintf(f, "  %10.0f/s",
+			(double)(a - integer(json_object_get(before, "counters"), name)) / seconds);
+	putc('\n', f);
 }
 
-static void print_status(const json_t *a, const json_t *before, double seconds)
+static void print_status(FILE *f, const json_t *a, const json_t *before, double seconds)
 {
 	const json_t *r = json_object_get(a, "redis");
 	json_int_t up = integer(a, "uptime_ms") / 1000;
 
-	printf("dibaod %s, pid %lld, up %lldd %02lld:%02lld:%02lld, bureau %s, %s\n",
-	       text(a, "version"), (long long)integer(a, "pid"), (long long)(up / 86400),
-	       (long long)(up / 3600 % 24), (long long)(up / 60 % 60), (long long)(up % 60),
-	       text(a, "bureau"),
-	       json_is_true(json_object_get(a, "serving")) ? "serving" : "not serving");
-	printf("redis  %s, %s, epoch %lld\n",
-	       json_is_true(json_object_get(r, "up")) ? "up" : "DOWN", text(r, "role"),
-	       (long long)integer(r, "epoch"));
-	printf("sessions %lld (%lld active, %lld standing by) in %lld lanes\n",
-	       (long long)integer(a, "sessions"), (long long)integer(a, "active"),
-	       (long long)integer(a, "standby"), (long long)integer(a, "lanes"));
-	printf("memory  ring %.1f MiB, slices %.1f MiB, payload %.1f MiB\n",
-	       (double)integer(a, "ring_bytes") / 1048576,
-	       (double)integer(a, "slice_bytes") / 1048576,
-	       (double)integer(a, "payload_bytes") / 1048576);
-	print_rate("entries in", a, before, seconds, "entries");
-	print_rate("items out", a, before, seconds, "items");
-	print_rate("frames out", a, before, seconds, "frames");
-	print_rate("bytes out", a, before, seconds, "bytes");
-	print_rate("quarantined", a, before, seconds, "quarantined");
-	print_rate("repeats", a, before, seconds, "repeats");
-	print_rate("refused", a, before, seconds, "refused");
-	print_rate("broke proto.", a, before, seconds, "protocol_errors");
-	print_rate("receipts", a, before, seconds, "receipts");
+	fprintf(f, "dibaod %s, pid %lld, up %lldd %02lld:%02lld:%02lld, bureau %s, %s\n",
+		text(a, "version"), (long long)integer(a, "pid"), (long long)(up / 86400),
+		(long long)(up / 3600 % 24), (long long)(up / 60 % 60), (long long)(up % 60),
+		text(a, "bureau"),
+		json_is_true(json_object_get(a, "serving")) ? "serving" : "not serving");
+	fprintf(f, "redis  %s, %s, epoch %lld\n",
+		json_is_true(json_object_get(r, "up")) ? "up" : "DOWN", text(r, "role"),
+		(long long)integer(r, "epoch"));
+	fprintf(f, "sessions %lld (%lld active, %lld standing by), lanes %lld\n",
+		(long long)integer(a, "sessions"), (long long)integer(a, "active"),
+		(long long)integer(a, "standby"), (long long)integer(a, "lanes"));
+	fprintf(f, "memory  ring %.1f MiB, slices %.1f MiB, payload %.1f MiB\n",
+		(double)integer(a, "ring_bytes") / 1048576,
+		(double)integer(a, "slice_bytes") / 1048576,
+		(double)integer(a, "payload_bytes") / 1048576);
+	print_rate(f, "entries in", a, before, seconds, "entries");
+	print_rate(f, "items out", a, before, seconds, "items");
+	print_rate(f, "frames out", a, before, seconds, "frames");
+	print_rate(f, "bytes out", a, before, seconds, "bytes");
+	print_rate(f, "quarantined", a, before, seconds, "quarantined");
+	print_rate(f, "repeats", a, before, seconds, "repeats");
+	print_rate(f, "refused", a, before, seconds, "refused");
+	print_rate(f, "protocol errors", a, before, seconds, "protocol_errors");
+	print_rate(f, "receipts", a, before, seconds, "receipts");
 }
 
 static volatile sig_atomic_t stopped;
@@ -142,27 +142,73 @@ static void on_signal(int sig)
 	stopped = 1;
 }
 
+/* As top does: in place, without clearing first, so that it does not flicker. */
+static void redraw(const struct ctl *c, const json_t *a, const json_t *before, double seconds)
+{
+	char *text = NULL, *line, *save = NULL;
+	size_t n;
+	FILE *f = c->colour ? open_memstream(&text, &n) : stdout;
+
+	if (!f)
+		return;
+	print_status(f, a, before, seconds);
+	if (f == stdout) {
+		putchar('\n');
+		return;
+	}
+	fclose(f);
+	fputs("\033[H", stdout);
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		printf("%s\033[K\n", line);
+	fputs("\033[J", stdout);
+	free(text);
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* A daemon that goes away while one looks on may come back: that is told, and waited for. */
 static int watch(const struct ctl *c)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
 	json_t *before = NULL, *a;
+	double asked = 0, last;
 	int r = 0;
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	while (!stopped && (r = ask(c, "status", &a)) == 0) {
-		if (c->json) {
-			print_json(a);
-		} else {
-			if (c->colour)
-				fputs("\033[H\033[2J", stdout);
-			print_status(a, before, WATCH_S);
+	if (c->colour && !c->json)
+		fputs("\033[H\033[J", stdout);
+	while (!stopped) {
+		last = asked;
+		asked = now_s();
+		r = ask(c, "status", &a);
+		if (r && !before)
+			break;
+		if (r == 0 && before && integer(a, "pid") != integer(before, "pid")) {
+			json_decref(before);
+			before = NULL;
+		}
+		if (r == 0 && c->json) {
+			ctl_put_json(json_incref(a));
+		} else if (r == 0) {
+			redraw(c, a, before, asked - last);
+		} else if (c->colour && !c->json) {
+			fputs("\033[H\033[J", stdout);
 		}
 		fflush(stdout);
-		json_decref(before);
-		before = a;
+		if (r == 0) {
+			json_decref(before);
+			before = a;
+		}
 		nanosleep(&(struct timespec){.tv_sec = WATCH_S}, NULL);
 	}
+	r = before ? 0 : r;
 	json_decref(before);
 	return r;
 }
@@ -182,7 +228,7 @@ int ctl_status(struct ctl *c, int argc, char **argv)
 	if (c->json)
 		print_json(a);
 	else
-		print_status(a, NULL, 0);
+		print_status(stdout, a, NULL, 0);
 	json_decref(a);
 	return 0;
 }
@@ -207,17 +253,22 @@ static void join(char *buf, size_t cap, const json_t *list)
 
 static void print_client(const json_t *k)
 {
-	char types[64], orgs[64], since[32];
+	char types[64], orgs[64], since[32], who[80];
 	time_t t = (time_t)(integer(k, "connected_ms") / 1000);
 	struct tm tm;
 
+	/* A session without a durable name is known by its name in the policy. */
+	if (json_string_length(json_object_get(k, "name")))
+		snprintf(who, sizeof who, "%s", text(k, "name"));
+	else
+		snprintf(who, sizeof who, "(%s)", text(k, "policy"));
 	join(types, sizeof types, json_object_get(k, "types"));
 	join(orgs, sizeof orgs, json_object_get(k, "orgs"));
 	localtime_r(&t, &tm);
 	strftime(since, sizeof since, "%m-%d %H:%M:%S", &tm);
-	printf("%-20s %.8s %-8s %-6s %-20s %-20s %8lld %8.1f %9lld  %s\n",
-	       *text(k, "name") ? text(k, "name") : "-", text(k, "instance"), text(k, "state"),
-	       text(k, "peer_view"), types, orgs, (long long)integer(k, "lag_events"),
+	printf("%-20s %.8s %-8s %-6s %-20s %-20s %8lld %8.1f %9lld  %s\n", who, text(k, "instance"),
+	       text(k, "state"), text(k, "peer_view"), types, orgs,
+	       (long long)integer(k, "lag_events"),
 	       json_number_value(json_object_get(k, "lag_seconds")),
 	       (long long)integer(k, "credit_bytes"), since);
 }

@@ -22,6 +22,7 @@ struct ctl {
 	unsigned n_endpoints;
 	char *server_key, *key_file; /* [client]: CURVE; NULL: none */
 	char *access;		     /* the policy's file; NULL: none */
+	char *view_key_file;	     /* NULL: none */
 	bool json;
 	bool colour; /* stdout is a terminal */
 };
@@ -49,6 +50,11 @@ int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 int ctl_exit_code(int err);
 /* Says an error of the library, returns its sysexits code. */
 int ctl_error(const struct dibao_error *err);
+
+/* output.c. One line; takes the object. */
+void ctl_put_json(struct json_t *j);
+/* An act without any output of its own: with --json {"WHAT":NAME,"result":RESULT}. */
+void ctl_done(const struct ctl *c, const char *what, const char *name, const char *result);
 
 struct dibao_redis_options ctl_redis_options(const struct ctl *c);
 

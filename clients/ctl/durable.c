@@ -19,9 +19,7 @@ static void print_one(const struct ctl *c, const char *name, const char *hold, c
 	}
 	j = json_pack("{s:s, s:I, s:s?}", "name", name, "hold_ms", (json_int_t)atoll(hold),
 		      "cursor", cursor);
-	json_dumpf(j, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(j);
+	ctl_put_json(j);
 }
 
 static int list(const struct ctl *c, struct ctl_redis *r)
@@ -43,7 +41,7 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 	return e;
 }
 
-static int set_name(struct ctl_redis *r, const char *name, const char *hold)
+static int set_name(const struct ctl *c, struct ctl_redis *r, const char *name, const char *hold)
 {
 	int64_t ms = default_hold_ms;
 	char text[24];
@@ -54,12 +52,14 @@ static int set_name(struct ctl_redis *r, const char *name, const char *hold)
 		return ctl_fail(EX_USAGE, "durable set: hold: expected 90s, 15m, 2h or 14d");
 	snprintf(text, sizeof text, "%lld", (long long)ms);
 	e = ctl_redis_call(r, &reply, "dibao_durable", "set", name, text, r->who, NULL);
-	if (e == 0)
+	if (e == 0) {
 		freeReplyObject(reply);
+		ctl_done(c, "name", name, "set");
+	}
 	return e;
 }
 
-static int forget(struct ctl_redis *r, const char *name)
+static int forget(const struct ctl *c, struct ctl_redis *r, const char *name)
 {
 	redisReply *reply;
 	long long n;
@@ -69,7 +69,10 @@ static int forget(struct ctl_redis *r, const char *name)
 		return e;
 	n = reply->integer;
 	freeReplyObject(reply);
-	return n ? 0 : ctl_fail(EX_DATAERR, "%s: no such durable name", name);
+	if (!n)
+		return ctl_fail(EX_DATAERR, "%s: no such durable name", name);
+	ctl_done(c, "name", name, "forgotten");
+	return 0;
 }
 
 int ctl_durable(struct ctl *c, int argc, char **argv)
@@ -86,8 +89,8 @@ int ctl_durable(struct ctl *c, int argc, char **argv)
 	if (e)
 		return e;
 	e = !strcmp(verb, "list")  ? list(c, &r)
-	    : !strcmp(verb, "set") ? set_name(&r, argv[2], argc == 4 ? argv[3] : NULL)
-				   : forget(&r, argv[2]);
+	    : !strcmp(verb, "set") ? set_name(c, &r, argv[2], argc == 4 ? argv[3] : NULL)
+				   : forget(c, &r, argv[2]);
 	ctl_redis_close(&r);
 	return e;
 }

@@ -197,9 +197,7 @@ static void print_sums(const struct import *m)
 			      "conflicting", (json_int_t)s->conflicting, "refused",
 			      (json_int_t)s->refused, "refused_file",
 			      m->report.refused ? m->report.path : NULL);
-		json_dumpf(j, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(j);
+		ctl_put_json(j);
 		return;
 	}
 	printf("%s: %s%s%s, %llu rows\n", m->args.file, m->text.encoding,

@@ -32,9 +32,7 @@ static void print_conflict(const struct import *m, const struct import_record *r
 	}
 	j = json_pack("{s:s, s:i, s:s, s:s}", "conflict", rec->uid, "line", (int)rec->line,
 		      "fields", fields, "command", command);
-	json_dumpf(j, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(j);
+	ctl_put_json(j);
 }
 
 static int say_conflict(struct import *m, const struct import_record *rec)

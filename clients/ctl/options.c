@@ -116,6 +116,8 @@ static int on_option(void *user, const char *section, const char *name, const ch
 		return set(&c->control, value);
 	if (!strcmp(section, "dibao") && !strcmp(name, "access") && *value)
 		return set(&c->access, value);
+	if (!strcmp(section, "dibao") && !strcmp(name, "view_key_file") && *value)
+		return set(&c->view_key_file, value);
 	if (!strcmp(section, "client") && !strcmp(name, "server_key"))
 		return set(&c->server_key, value);
 	if (!strcmp(section, "client") && !strcmp(name, "key_file"))
@@ -179,6 +181,7 @@ void ctl_options_done(struct ctl *c)
 	free(c->server_key);
 	free(c->key_file);
 	free(c->access);
+	free(c->view_key_file);
 }
 
 struct dibao_redis_options ctl_redis_options(const struct ctl *c)

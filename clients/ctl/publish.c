@@ -17,9 +17,7 @@ static void print_outcome(const struct ctl *c, struct dibao_str uid, int outcome
 	if (c->json) {
 		json_t *j = json_pack("{s:s%, s:s}", "uid", uid.p, uid.len, "outcome", name);
 
-		json_dumpf(j, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(j);
+		ctl_put_json(j);
 	} else {
 		printf("%s %.*s\n", name, (int)uid.len, uid.p);
 	}
@@ -317,8 +315,11 @@ int ctl_retract(struct ctl *c, int argc, char **argv)
 	json_t *event;
 	int r;
 
-	if (argc < 2 || argv[1][0] == '-' || !reason)
-		return ctl_fail(EX_USAGE, "retract: expected UID --reason TEXT");
+	if (argc < 2 || argc % 2 || argv[1][0] == '-' || !reason)
+		return ctl_fail(EX_USAGE, "retract: expected UID --reason TEXT [--uid NEW]");
+	for (int i = 2; i < argc; i += 2)
+		if (strcmp(argv[i], "--reason") != 0 && strcmp(argv[i], "--uid") != 0)
+			return ctl_fail(EX_USAGE, "retract: no such option: %s", argv[i]);
 	r = ctl_fetch_event(c, argv[1], &event);
 	if (r)
 		return r;

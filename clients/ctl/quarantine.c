@@ -3,6 +3,7 @@
 #include "redis.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,9 +37,7 @@ static void print_one(const struct ctl *c, const redisReply *e)
 	j = json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", e->element[0]->str, "channel",
 		      field(e, "channel", NULL), "entry", field(e, "id", NULL), "reason",
 		      field(e, "reason", NULL), "bytes", (json_int_t)len);
-	json_dumpf(j, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(j);
+	ctl_put_json(j);
 }
 
 /* A page at a time, so that memory is bounded however many there are. */
@@ -100,7 +99,7 @@ static int show(const struct ctl *c, struct ctl_redis *r, const char *id)
 	return 0;
 }
 
-static int retry(struct ctl_redis *r, const char *id)
+static int retry(const struct ctl *c, struct ctl_redis *r, const char *id)
 {
 	redisReply *reply;
 	bool gone, conflict;
@@ -110,7 +109,10 @@ static int retry(struct ctl_redis *r, const char *id)
 		return e;
 	gone = !strcmp(reply->str, "gone");
 	conflict = !strcmp(reply->str, "conflict");
-	puts(reply->str);
+	if (c->json && !gone)
+		ctl_done(c, "id", id, reply->str);
+	else if (!gone)
+		puts(reply->str);
 	freeReplyObject(reply);
 	if (gone)
 		return ctl_fail(EX_DATAERR, "%s: not in the quarantine", id);
@@ -118,7 +120,7 @@ static int retry(struct ctl_redis *r, const char *id)
 			: 0;
 }
 
-static int drop(struct ctl_redis *r, const char *id)
+static int drop(const struct ctl *c, struct ctl_redis *r, const char *id)
 {
 	redisReply *reply;
 	long long n;
@@ -128,7 +130,19 @@ static int drop(struct ctl_redis *r, const char *id)
 		return e;
 	n = reply->integer;
 	freeReplyObject(reply);
-	return n ? 0 : ctl_fail(EX_DATAERR, "%s: not in the quarantine", id);
+	if (!n)
+		return ctl_fail(EX_DATAERR, "%s: not in the quarantine", id);
+	ctl_done(c, "id", id, "dropped");
+	return 0;
+}
+
+/* "1795622807135-0" */
+static bool is_id(const char *text)
+{
+	size_t n = strspn(text, "0123456789"),
+	       k = text[n] == '-' ? strspn(text + n + 1, "0123456789") : 0;
+
+	return n > 0 && n < 20 && k > 0 && k < 20 && !text[n + 1 + k];
 }
 
 int ctl_quarantine(struct ctl *c, int argc, char **argv)
@@ -142,13 +156,16 @@ int ctl_quarantine(struct ctl *c, int argc, char **argv)
 	      argc == 3))
 		return ctl_fail(EX_USAGE,
 				"quarantine: expected list, show ID, retry ID or drop ID");
+	if (argc == 3 && !is_id(argv[2]))
+		return ctl_fail(EX_USAGE, "quarantine: %s: expected an id as list shows it",
+				argv[2]);
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
 	e = !strcmp(verb, "list")    ? list(c, &r)
 	    : !strcmp(verb, "show")  ? show(c, &r, argv[2])
-	    : !strcmp(verb, "retry") ? retry(&r, argv[2])
-				     : drop(&r, argv[2]);
+	    : !strcmp(verb, "retry") ? retry(c, &r, argv[2])
+				     : drop(c, &r, argv[2]);
 	ctl_redis_close(&r);
 	return e;
 }

@@ -49,7 +49,11 @@ int ctl_redis_check(struct ctl_redis *r, redisReply *reply, redisReply **ret)
 		return ctl_fail(EX_UNAVAILABLE, "Redis: %s", r->context->errstr);
 	if (reply->type == REDIS_REPLY_ERROR) {
 		code = !strncmp(reply->str, "NOPERM", 6) ? EX_NOPERM : EX_DATAERR;
-		ctl_fail(code, "%s", reply->str);
+		/* The code is for programs: DIBAO_INVALID, ERR. */
+		ctl_fail(code, "%s",
+			 !strncmp(reply->str, "DIBAO_", 6) && strchr(reply->str, ' ')
+				 ? strchr(reply->str, ' ') + 1
+				 : reply->str);
 		freeReplyObject(reply);
 		return code;
 	}

@@ -18,9 +18,7 @@ static void print_one(const struct ctl *c, const char *uid, const char *score)
 
 	if (c->json) {
 		j = json_pack("{s:s, s:I}", "uid", uid, "not_before", (json_int_t)ms);
-		json_dumpf(j, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(j);
+		ctl_put_json(j);
 		return;
 	}
 	localtime_r(&t, &tm);
@@ -48,7 +46,7 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 	return 0;
 }
 
-static int cancel(struct ctl_redis *r, const char *uid)
+static int cancel(const struct ctl *c, struct ctl_redis *r, const char *uid)
 {
 	redisReply *reply;
 	long long n;
@@ -58,7 +56,10 @@ static int cancel(struct ctl_redis *r, const char *uid)
 		return e;
 	n = reply->integer;
 	freeReplyObject(reply);
-	return n ? 0 : ctl_fail(EX_DATAERR, "%s: not scheduled", uid);
+	if (!n)
+		return ctl_fail(EX_DATAERR, "%s: not scheduled", uid);
+	ctl_done(c, "uid", uid, "cancelled");
+	return 0;
 }
 
 int ctl_schedule(struct ctl *c, int argc, char **argv)
@@ -72,7 +73,7 @@ int ctl_schedule(struct ctl *c, int argc, char **argv)
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list") ? list(c, &r) : cancel(&r, argv[2]);
+	e = !strcmp(verb, "list") ? list(c, &r) : cancel(c, &r, argv[2]);
 	ctl_redis_close(&r);
 	return e;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tail: a subscriber that prints. An event is acknowledged when its line is written. */
+#include "tail_print.h"
 #include "timearg.h"
-#include "ctl.h"
 
 #include <dibao/subscriber.h>
 #include <errno.h>
@@ -29,131 +29,11 @@ static void on_signal(int sig)
 		dibao_subscriber_stop(running);
 }
 
-static void print_json(const struct dibao_delivery *d)
-{
-	static const char *const kinds[] = {"event", "view", "withdrawn"};
-	char *text;
-
-	if (dibao_event_to_json(d->bytes, d->len, &text) < 0)
-		return;
-	printf("{\"kind\":\"%s\",\"channel\":\"%s\",\"withdrawn\":%s,\"replay\":%s,\"event\":%s}\n",
-	       kinds[d->kind], dibao_channel_name(d->channel), d->withdrawn ? "true" : "false",
-	       d->replay ? "true" : "false", text);
-	free(text);
-}
-
-/* A terminal must not be steered by what an event holds. */
-static void put_clean(struct dibao_str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char ch = (unsigned char)s.p[i];
-
-		if (ch == '\n')
-			fputs("↵", stdout);
-		else if (ch < 0x20 || ch == 0x7f)
-			putchar('?');
-		else if (ch == 0xc2 && i + 1 < s.len && (unsigned char)s.p[i + 1] < 0xa0)
-			i++; /* C1 controls */
-		else
-			putchar(ch);
-	}
-}
-
-static void put_field(const struct dibao_event *ev, const char *path, const char *before)
-{
-	struct dibao_str s;
-
-	if (dibao_event_str(ev, path, &s) < 0)
-		return;
-	fputs(before, stdout);
-	put_clean(s);
-}
-
-static const char *colour_of(const struct tail *t, const struct dibao_event *ev)
-{
-	if (!t->c->colour)
-		return "";
-	return ev->is_private ? "\033[33m" : "\033[32m";
-}
-
-/* What there is to say in one line, in the words of the table. */
-static void put_summary(const struct dibao_event *ev)
-{
-	static const char *const paths[][2] = {
-		{"body.from.name", ""},	       {"body.to.name", " → "}, {"body.kind.name", ""},
-		{"body.state", " "},	       {"body.mailbox", ""},	{"body.ticket", " "},
-		{"body.public_reason", " · "},
-	};
-
-	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-		put_field(ev, paths[i][0], paths[i][1]);
-}
-
-static void print_event(const struct tail *t, const struct dibao_delivery *d)
-{
-	const char *off = t->c->colour ? "\033[0m" : "", *dim = t->c->colour ? "\033[2m" : "";
-	struct dibao_event ev;
-	char when[32];
-	time_t at;
-	struct tm tm;
-	size_t n;
-
-	if (d->kind == DIBAO_ITEM_WITHDRAWN) {
-		printf("withdrawn");
-		if (dibao_event_view(&ev, d->bytes, d->len) < 0) {
-			char *text;
-
-			if (dibao_event_to_json(d->bytes, d->len, &text) == 0) {
-				printf(" %s", text);
-				free(text);
-			}
-		}
-		putchar('\n');
-		return;
-	}
-	if (dibao_event_view(&ev, d->bytes, d->len) < 0) {
-		/* A public view has no uid: shown as it is. */
-		print_json(d);
-		return;
-	}
-	at = (time_t)(ev.at / 1000);
-	localtime_r(&at, &tm);
-	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s%s%s %s", dim, when, off, colour_of(t, &ev));
-	if (ev.type >= 0)
-		fputs(dibao_types(&n)[ev.type].zh, stdout);
-	else
-		put_clean(ev.type_name);
-	printf("%s ", off);
-	put_clean(ev.org);
-	put_field(&ev, "person.name", " ");
-	put_field(&ev, "person.badge", " ");
-	fputs("  ", stdout);
-	if (ev.retracts.p) {
-		fputs("撤回 ", stdout);
-		put_clean(ev.retracts);
-	} else {
-		put_summary(&ev);
-	}
-	if (ev.corrects.p) {
-		fputs(" 更正 ", stdout);
-		put_clean(ev.corrects);
-	}
-	if (d->withdrawn)
-		fputs(" (已撤回)", stdout);
-	printf("  %s", dim);
-	put_clean(ev.uid);
-	printf("%s\n", off);
-}
-
 static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *d, void *userdata)
 {
 	struct tail *t = userdata;
 
-	if (t->c->json)
-		print_json(d);
-	else
-		print_event(t, d);
+	tail_print(t->c, d);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		t->failed = true;
 		return 1;
@@ -191,6 +71,22 @@ static void on_lost(struct dibao_subscriber *s, const struct dibao_lost *l, void
 		 (long long)l->from_ms, (long long)l->to_ms, l->reason);
 }
 
+/* A type by its name or its Chinese one. The daemon may know more than we do. */
+static const char *type_named(const char *word)
+{
+	const struct dibao_type_spec *t;
+	size_t n;
+
+	t = dibao_types(&n);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(word, t[i].name) || !strcmp(word, t[i].zh))
+			return t[i].name;
+	ctl_fail(0,
+		 "tail: no type %s is known here (see dibaoctl types); asking for it all the same",
+		 word);
+	return word;
+}
+
 static int parse(int argc, char **argv, struct dibao_subscriber_options *o, const char **types,
 		 const char **orgs, long *left)
 {
@@ -209,7 +105,7 @@ static int parse(int argc, char **argv, struct dibao_subscriber_options *o, cons
 					name);
 		value = argv[++i];
 		if (!strcmp(name, "--type") && n_types < LIST_MAX) {
-			types[n_types++] = value;
+			types[n_types++] = type_named(value);
 		} else if (!strcmp(name, "--org") && n_orgs < LIST_MAX) {
 			orgs[n_orgs++] = value;
 		} else if (!strcmp(name, "--name")) {

@@ -101,9 +101,7 @@ int ctl_types(struct ctl *c, int argc, char **argv)
 			      t[i].doc, "public", t[i].audience == DIBAO_AUDIENCE_PUBLIC, "fields",
 			      fields_json(t[i].body, "body",
 					  fields_json(dibao_envelope(), "", json_array())));
-		json_dumpf(j, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(j);
+		ctl_put_json(j);
 	}
 	return 0;
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # dibaoctl: each verb against a real Redis and daemon, its words, its JSON and its exit codes.
+import pty
+
 from dibao_test import *
 
 AWARD = ["--type", "award", "--org", HUXU, "--badge", "F000001", "--person.name", "演示", "--issuer", "演示局",
@@ -198,8 +200,12 @@ def a_hidden_person_is_kept_until_shown_again(b):
     assert b.r.hgetall(b.key("hidden")) == {b"F000001": b"0", b"F000002": b"1893427200000"}
     ctl(b, "unhide", "--badge", "F000001")
     ctl(b, "unhide", "--badge", "F000001", code=DATAERR)
+    ctl(b, "hide", "--badge", "F000003", "--until", "14d")
+    assert abs(int(b.r.hget(b.key("hidden"), "F000003")) / 1000 - time.time() - 14 * 86400) < 60
+    ctl(b, "unhide", "--badge", "F000003")
     ctl(b, "hide", "--badge", "no badge", code=DATAERR)
-    for wrong in ([], ["--badge"], ["--badge", "F1", "--until", "soon"]):
+    for wrong in ([], ["--badge"], ["--badge", "F1", "--until", "soon"], ["--badge", "F1", "--until", "1500000000000"],
+                  ["--badge", "F1", "--for", "ever"]):
         ctl(b, "hide", *wrong, code=USAGE)
     assert b.r.hgetall(b.key("hidden")) == {b"F000002": b"1893427200000"}
 
@@ -216,6 +222,84 @@ def receipts_tell_what_became_of_one_event(b):
     assert one["name"] == "gateway" and one["state"] == "queued", one
     assert re.search("gateway.*queued", ctl(b, "receipts", "e-7"))
     assert ctl(b, "receipts", "e-99") == ""
+
+
+@test
+def what_a_board_told_of_an_event_is_found_by_its_uid_where_the_view_key_can_be_read(b):
+    b.start()
+    b.durable("wall")
+    r = b.recorder("wall", "-d", "wall", "-p", "--receipts")
+    ctl(b, "publish", *AWARD, "--uid", "shown-1")
+    until(lambda: r.said(r"^confirmed \d+ 0"), "a receipt is confirmed")
+    one, = rows(ctl(b, "--json", "receipts", "shown-1"))
+    assert one["name"] == "wall", one
+    os.unlink(b.view_key)
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "receipts", "shown-1"], capture_output=True, text=True)
+    assert p.stdout == "" and "receipts of boards are left out: view_key_file" in p.stderr, p
+
+
+@test
+def each_act_tells_its_result_as_json(b):
+    b.start()
+    ahead = int(time.time() * 1000) + 3600_000
+    ctl(b, "publish", stdin=json_event("s-1", not_before=ahead))
+    b.r.xadd(b.key("private"), {"e": b"\xc1nonsense"})
+    b.r.xadd(b.key("public"), {"e": event("wrong-place")})
+    until(lambda: b.r.xlen(b.key("quarantine")) == 2, "both are set aside")
+    bad, place = (e["id"] for e in rows(ctl(b, "--json", "quarantine", "list")))
+    for args, want in ((["durable", "set", "desk"], {"name": "desk", "result": "set"}),
+                       (["durable", "forget", "desk"], {"name": "desk", "result": "forgotten"}),
+                       (["schedule", "cancel", "s-1"], {"uid": "s-1", "result": "cancelled"}),
+                       (["hide", "--badge", "F1"], {"badge": "F1", "result": "hidden"}),
+                       (["unhide", "--badge", "F1"], {"badge": "F1", "result": "shown"}),
+                       (["quarantine", "retry", place], {"id": place, "result": "new"}),
+                       (["quarantine", "drop", bad], {"id": bad, "result": "dropped"})):
+        assert rows(ctl(b, *args, "--json")) == [want], args
+
+
+@test
+def an_argument_that_a_verb_does_not_know_is_refused_and_nothing_is_done(b):
+    b.start()
+    ctl(b, "publish", *AWARD, "--uid", "a-1")
+    before = b.r.dbsize(), b.r.xlen(b.key("public")), b.r.xlen(b.key("public-now"))
+    for args in (["setup", "x"], ["retract", "a-1", "--reason", "x", "--urgent", "true"], ["retract", "a-1", "--reason", "x", "y"],
+                 ["clients", "x"], ["status", "x"], ["reload", "x"], ["types", "x"], ["receipts", "a-1", "x"], ["audit", "x"],
+                 ["durable", "set", "x", "2h", "y"], ["quarantine", "drop", "no-id"], ["quarantine", "list", "x"],
+                 ["schedule", "list", "x"], ["tail", "x"], ["import", "x", "y"], ["import", "x", "--nonsense", "1"],
+                 ["keygen", "x", "--nonsense"], ["access", "list"], ["unhide", "--badge", "F1", "x"]):
+        ctl(b, *args, code=USAGE)
+    assert before == (b.r.dbsize(), b.r.xlen(b.key("public")), b.r.xlen(b.key("public-now")))
+
+
+@test
+def status_on_a_terminal_is_redrawn_in_place_also_when_the_daemon_comes_back(b):
+    b.start()
+    master, slave = pty.openpty()
+    p = subprocess.Popen([BUILD + "/bin/dibaoctl", "-c", b.d.config, "status", "--watch"], stdout=slave, stderr=slave)
+    os.close(slave)
+    os.set_blocking(master, False)
+    seen = ""
+
+    def sees(pattern):
+        nonlocal seen
+        try:
+            seen += os.read(master, 65536).decode(errors="replace")
+        except BlockingIOError:
+            pass
+        return re.search(pattern, seen)
+    until(lambda: sees(r"serving\x1b\[K[^\x00]*entries in +0  +0/s\x1b\[K"), lambda: seen)
+    assert "\x1b[2J" not in seen and seen.count("\x1b[H") == seen.count("\x1b[J") >= 2, seen
+    b.publish_many(20)
+    until(lambda: sees("entries in +20 "), lambda: seen)
+    b.d.kill()
+    seen = ""
+    until(lambda: sees("no daemon"), lambda: seen)
+    b.d.start()
+    until(lambda: sees(r"no daemon[^\x00]*serving[^\x00]*serving"), lambda: seen)
+    assert "/s" in seen and not re.search(r"-\d+/s", seen), seen
+    p.send_signal(signal.SIGINT)
+    assert p.wait(10 * SLOW) == 0
+    os.close(master)
 
 
 @test

@@ -84,4 +84,51 @@ def a_peer_that_is_no_daemon_is_told_after_a_bounded_time(b):
     says(tail(b, endpoint="127.0.0.1:7"), "no answer from 127.0.0.1:7: cannot be opened: ")
 
 
+def line(uid, type, **more):
+    return json.dumps({"uid": uid, "type": type, "at": 1700000000000, "org": HUXU, "issuer": "演示局",
+                       "person": {"badge": "F000001", "name": "演示", "unit": "社区警务一队"}, "body": BODIES[type], **more},
+                      ensure_ascii=False)
+
+
+@test
+def events_are_told_in_the_words_of_who_reads_them(b):
+    b.start()
+    p = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail"], b.path("tail.out"), {**os.environ, "TZ": "Asia/Shanghai"})
+    w = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail", "--public"], b.path("wall.out"))
+    until(lambda: sum(k["state"] == "active" for k in b.d.ask("clients")["clients"]) == 2, "both are active")
+    letter = json.loads(line("m-2", "mailbox_reply"))
+    del letter["person"]
+    letter["body"] = {**letter["body"], "mailbox": "警务保障处"}
+    notice = {**BODIES["award"], "state": "proposed", "notice_until": "2026-01-09", "contact": "演示", "amount": 50050}
+    events = [line("p-1", "promotion"), line("a-1", "award", body=notice, urgent=True), line("x-1", "penalty"),
+              line("w-1", "welfare_visit"), line("m-1", "mailbox_reply"), json.dumps(letter),
+              line("p-2", "promotion", private=True, record=True)]
+    said = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "publish"], input="\n".join(events), text=True,
+                          capture_output=True, timeout=30 * SLOW)
+    assert said.returncode == 0, said.stderr
+    said = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "retract", "p-1", "--reason", "演示", "--uid", "r-1"])
+    assert said.returncode == 0
+    until(lambda: len(p.log().splitlines()) >= 8 and "已撤回" in w.log(), lambda: p.log() + w.log())
+    told = {l.split()[-1]: l for l in p.log().splitlines()}
+    who = f"{HUXU} 社区警务一队 演示 F000001"
+    for uid, text in {"p-1": f"2023-11-15 06:13:20 晋升     {who}  三级辅员 → 二级辅员 正式",
+                      "a-1": f"奖励     {who} [紧急]  火线奖励 公示中至2026-01-09 · 演示 · 500.50元",
+                      "x-1": f"处分     {who}  警告", "w-1": f"慰问     {who}  节日慰问 · 演示 · 演示",
+                      "m-1": f"信箱答复 {who}  局长信箱 T-1", "m-2": f"信箱答复 {HUXU} 匿名  警务保障处 T-1",
+                      "p-2": f"晋升     {who} [涉密] [存档]  三级辅员 → 二级辅员 正式", "r-1": "撤回 p-1"}.items():
+        assert text in told[uid], (uid, told[uid])
+    assert not re.search("proposed|final|chief", p.log() + w.log()), p.log()
+    assert re.search(f"奖励     {HUXU} 社区警务一队 演示 .*火线奖励 公示中.*  [0-9a-f]{{32}}\n", w.log()), w.log()
+    assert re.search("已撤回  [0-9a-f]{32}\n", w.log()) and "F000001" not in w.log(), w.log()
+
+
+@test
+def a_type_may_be_asked_for_by_its_chinese_name_and_one_unknown_here_is_said(b):
+    b.start()
+    p = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail", "--type", "处分", "--type", "party"], b.path("tail.out"))
+    until(lambda: b.d.ask("clients")["clients"], "it is there")
+    assert set(b.d.ask("clients")["clients"][0]["types"]) == {"penalty", "party"}
+    assert "no type party is known here" in p.log(), p.log()
+
+
 run()

@@ -18,7 +18,8 @@
  *
  * --die-before-ack N kills it without a further word when N events are in the file and the last of
  * them are not acknowledged; --no-ack takes nothing over; --hang-after N stops calling the library
- * after N events while its threads live on; --receipts reports each event as queued.
+ * after N events while its threads live on; --receipts reports each event as queued, each
+ * view as shown.
  * Exit: 0 ended by TERM, 1 a fault of its own, 3 refused.
  */
 #include <dibao/subscriber.h>
@@ -134,6 +135,24 @@ static void key_of(char ret[KEY_MAX], const struct dibao_delivery *d)
 	msgpack_unpacked_destroy(&u);
 }
 
+/* An event as queued by its uid, a view as shown by its public id. */
+static int report(struct dibao_subscriber *s, const struct dibao_delivery *d, const char *key,
+		  uint64_t *ret_id)
+{
+	uint8_t pid[16];
+
+	if (d->kind == DIBAO_ITEM_EVENT)
+		return dibao_subscriber_receipt(s, key, strlen(key), DIBAO_RECEIPT_QUEUED,
+						d->sent_ms, NULL, ret_id);
+	if (d->kind != DIBAO_ITEM_VIEW)
+		return -ENOENT;
+	for (unsigned i = 0; i < sizeof pid; i++)
+		if (sscanf(key + 2 * i, "%2hhx", &pid[i]) != 1)
+			return -EINVAL;
+	return dibao_subscriber_receipt(s, pid, sizeof pid, DIBAO_RECEIPT_SHOWN, d->sent_ms, NULL,
+					ret_id);
+}
+
 static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *d, void *userdata)
 {
 	struct recorder *r = userdata;
@@ -155,9 +174,7 @@ static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *
 			r->n_events++;
 	}
 	r->acks[r->n_acks++] = d->ack;
-	if (r->receipts && d->kind == DIBAO_ITEM_EVENT &&
-	    dibao_subscriber_receipt(s, key, strlen(key), DIBAO_RECEIPT_QUEUED, d->sent_ms, NULL,
-				     &id) == 0)
+	if (r->receipts && report(s, d, key, &id) == 0)
 		printf("receipt %llu %s\n", (unsigned long long)id, key);
 	/* Non-zero ends this round, so that what must be in the file comes to be there now. */
 	return (r->die_at && r->n_events == r->die_at) || (r->hang_at && r->n_events == r->hang_at);
