@@ -110,7 +110,15 @@ $(BUILD)/lib/libhost.a: $(call obj,$(HOST_SRC))
 $(BUILD)/lib/libdaemon.a: $(call obj,$(DAEMON_SRC))
 $(BUILD)/lib/libctl.a: $(call obj,$(CTL_SRC))
 $(BUILD)/lib/libsms.a: $(call obj,$(SMS_SRC)) $(BUILD)/obj/clients/sms/outbox_lua.o
-$(BUILD)/lib/libboard.a: $(call obj,$(BOARD_SRC))
+# The board's page and demonstration as arrays of the program.
+WEB_FILES := $(wildcard clients/board/web/*.html clients/board/web/*.css clients/board/web/*.js)
+$(BUILD)/gen/board_web.c: clients/board/webfiles.sh clients/board/demo.jsonl $(WEB_FILES)
+	@mkdir -p $(@D)
+	$(Q)$^ > $@
+$(BUILD)/obj/clients/board/board_web.o: $(BUILD)/gen/board_web.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fPIC $(CFLAGS) -Iclients/board -Ilib/host -c -o $@ $<
+$(BUILD)/lib/libboard.a: $(call obj,$(BOARD_SRC)) $(BUILD)/obj/clients/board/board_web.o
 $(patsubst %,$(BUILD)/lib/lib%.a,host daemon ctl sms board):
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

@@ -31,7 +31,9 @@ confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c lib/host/redis_link.h
 	lib/host/redis_arena.h lib/host/redis_arena.c clients/ctl/redis.h clients/sms/outbox_functions.c
 confined microhttpd 'microhttpd\.h' lib/host/httpd_parts.h
 confined utf8proc 'utf8proc\.h' clients/sms/smstext.c clients/sms/person.c
-confined jansson 'jansson\.h' lib/json.c daemon/control.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')
+confined sqlite3 'sqlite3\.h' clients/board/cache.c
+confined jansson 'jansson\.h' lib/json.c daemon/control.c clients/board/watch.c clients/board/demo.c \
+	clients/board/status.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')
 
 # Dependencies point one way: programs, lib, include.
 git grep -nE '#include "(\.\./)?(daemon|clients|seeds)/' -- lib include && fault 'lib or include knows a program'

@@ -62,8 +62,8 @@ static int take_line(struct tsv *t, char *text, unsigned line, size_t *cap)
 	size_t n = split(text, cells, COLUMNS_MAX);
 
 	if (n > COLUMNS_MAX) {
-		fprintf(stderr, "dibao-seed: %s:%u: more than %d columns\n", t->path, line,
-			COLUMNS_MAX);
+		fprintf(stderr, "%s: %s:%u: more than %d columns\n", program_invocation_short_name,
+			t->path, line, COLUMNS_MAX);
 		return -EINVAL;
 	}
 	if (!t->n_columns) {
@@ -75,8 +75,8 @@ static int take_line(struct tsv *t, char *text, unsigned line, size_t *cap)
 		return 0;
 	}
 	if (n != t->n_columns) {
-		fprintf(stderr, "dibao-seed: %s:%u: expected %zu cells, got %zu\n", t->path, line,
-			t->n_columns, n);
+		fprintf(stderr, "%s: %s:%u: expected %zu cells, got %zu\n",
+			program_invocation_short_name, t->path, line, t->n_columns, n);
 		return -EINVAL;
 	}
 	if (t->n_rows == *cap) {
@@ -117,7 +117,8 @@ static int parse(struct tsv *t)
 		p = next;
 	}
 	if (!r && !t->n_columns) {
-		fprintf(stderr, "dibao-seed: %s: no line that names the columns\n", t->path);
+		fprintf(stderr, "%s: %s: no line that names the columns\n",
+			program_invocation_short_name, t->path);
 		r = -EINVAL;
 	}
 	return r;
@@ -132,7 +133,8 @@ int tsv_load(struct tsv *ret, const char *dir, const char *name)
 		return -ENOMEM;
 	r = read_file(t.path, &t.text);
 	if (r)
-		fprintf(stderr, "dibao-seed: %s: %s\n", t.path, strerror(-r));
+		fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, t.path,
+			strerror(-r));
 	else
 		r = parse(&t);
 	if (r) {
@@ -158,7 +160,7 @@ int tsv_column(const struct tsv *t, const char *name)
 	for (size_t i = 0; i < t->n_columns; i++)
 		if (!strcmp(t->column[i], name))
 			return (int)i;
-	fprintf(stderr, "dibao-seed: %s: no column %s\n", t->path, name);
+	fprintf(stderr, "%s: %s: no column %s\n", program_invocation_short_name, t->path, name);
 	return -EINVAL;
 }
 
@@ -169,7 +171,8 @@ const char *tsv_cell(const struct tsv *t, size_t row, int column)
 
 int tsv_fault(const struct tsv *t, size_t row, const char *what)
 {
-	fprintf(stderr, "dibao-seed: %s:%u: %s\n", t->path, t->line[row], what);
+	fprintf(stderr, "%s: %s:%u: %s\n", program_invocation_short_name, t->path, t->line[row],
+		what);
 	return -EINVAL;
 }
 
