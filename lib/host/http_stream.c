@@ -190,7 +190,7 @@ int http_stream_write(struct http_stream *s, struct http_piece *p)
 	l = malloc(sizeof *l);
 	if (!l)
 		r = -ENOMEM;
-	else if (s->first && s->waiting + p->len > s->buffer_max)
+	else if (s->first && s->waiting > s->buffer_max)
 		r = -ENOBUFS;
 	if (r < 0) {
 		free(l);

@@ -14,7 +14,8 @@
  *   body             the route's body_max: 413; sent in chunks without a length, closed
  *   time             a request that has not arrived whole within request_ms, and a connection idle
  *                    so long: closed. A stream that takes nothing for stall_ms: closed
- *   a stream's queue what waits behind the piece being sent: buffer_max, then the stream is ended
+ *   a stream's queue what waits behind the piece being sent: over buffer_max the next one ends the
+ *                    stream. One piece of any size may always join less
  *
  * A peer that went away while its stream had nothing to say is noticed at a write only
  * (libmicrohttpd 0.9.75, measured: at the second one): who keeps streams must write to them now and

@@ -450,6 +450,23 @@ static void a_stream_whose_reader_is_too_slow_ends_at_its_bound(void **state)
 	hang_up(&c);
 }
 
+static void a_piece_larger_than_the_bound_goes_behind_a_small_one(void **state)
+{
+	struct client c;
+	struct http_piece *large = piece(20 * BUFFER_MAX);
+
+	(void)state;
+	start();
+	c = listener();
+	write_piece(10, 0); /* being sent */
+	write_piece(10, 0); /* behind it */
+	assert_int_equal(http_stream_write(f.stream, large), 0);
+	http_piece_unref(large);
+	write_piece(10, -ENOBUFS);
+	wait_until(&f, (hear(&c), c.len > 20 * BUFFER_MAX));
+	hang_up(&c);
+}
+
 static void a_stream_whose_reader_takes_nothing_is_closed_in_time(void **state)
 {
 	struct client c;
@@ -562,6 +579,7 @@ int main(void)
 		t(a_stream_at_rest_does_not_spin),
 		t(a_large_piece_goes_whole_and_many_share_one),
 		t(a_stream_whose_reader_is_too_slow_ends_at_its_bound),
+		t(a_piece_larger_than_the_bound_goes_behind_a_small_one),
 		t(a_stream_whose_reader_takes_nothing_is_closed_in_time),
 		t(a_request_that_does_not_arrive_whole_is_closed_in_time),
 		t(headers_over_their_bound_are_refused),
