@@ -21,6 +21,14 @@ enum { RECHECK_USEC = 2000000 };
 
 static void advance(struct server *s);
 
+/* A step failed though the links may be up: not at once, lest a Redis that says no be asked without
+ * end. A link that comes up is not waited for. */
+static void again_later(struct server *s)
+{
+	sd_event_source_set_time_relative(s->recheck, RECHECK_USEC);
+	sd_event_source_set_enabled(s->recheck, SD_EVENT_ONESHOT);
+}
+
 static bool all_up(const struct server *s)
 {
 	return redis_link_is_up(s->main) && redis_link_is_up(s->tail) && redis_link_is_up(s->range);
@@ -138,9 +146,10 @@ static void on_state_loaded(struct server *s, int err,
 		return;
 	}
 	if (err < 0) {
-		log_text(LOG_WARNING,
-			 "cannot read the queue's state: %s, trying again when Redis is back",
-			 strerror(-err));
+		if (log_limited("loading"))
+			log_text(LOG_WARNING, "cannot read the queue's state: %s, trying again",
+				 strerror(-err));
+		again_later(s);
 		return;
 	}
 	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
@@ -161,13 +170,17 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 
 	s->busy = false;
 	if (r->err < 0) {
-		log_text(LOG_WARNING,
-			 "comparison with Redis broke off: %s, trying again when it is back",
-			 strerror(-r->err));
+		if (log_limited("rollback broke off"))
+			log_text(LOG_WARNING,
+				 "comparison with Redis broke off: %s, nothing is read before it "
+				 "is done; trying again",
+				 strerror(-r->err));
 		s->rollback_again = true;
-		advance(s);
+		s->rollback_changed = r->changed;
+		again_later(s);
 		return;
 	}
+	s->rollback_changed = false;
 	snprintf(s->run_id, sizeof s->run_id, "%s", redis_link_run_id(s->main));
 	if (r->n_republished || r->n_reappended || r->epoch != s->epoch) {
 		snprintf(text, sizeof text,
@@ -219,8 +232,7 @@ static void on_checked(const struct redis_check_result *r, void *userdata)
 	} else {
 		/* What may cure itself, or what came up while we serve: sessions stay, nothing is
 		 * read until Redis is safe again. */
-		sd_event_source_set_time_relative(s->recheck, RECHECK_USEC);
-		sd_event_source_set_enabled(s->recheck, SD_EVENT_ONESHOT);
+		again_later(s);
 	}
 }
 
@@ -249,6 +261,7 @@ static void advance(struct server *s)
 		.history = s->history,
 		.base = s->base,
 		.epoch = s->epoch,
+		.changed = s->rollback_changed,
 		.userdata = s,
 		.done = on_rollback_done,
 	};
@@ -266,8 +279,11 @@ static void advance(struct server *s)
 	} else if (s->rollback_again || changed) {
 		s->rollback_again = false;
 		s->busy = true;
-		if (rollback_run(&rollback) < 0)
+		if (rollback_run(&rollback) < 0) {
 			s->busy = false;
+			s->rollback_again = true;
+			again_later(s);
+		}
 	} else {
 		start_tail(s);
 		if (s->reading && !s->serving)

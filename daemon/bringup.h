@@ -6,9 +6,9 @@
  *   another run of Redis -> tail reading -> bound, READY (once)
  *
  * One step at a time; each begins when the one before has succeeded, and all of it is looked at
- * anew when a link comes up. A step that fails waits for the next time Redis is back. What is found
- * wrong with Redis stops the daemon before it serves; afterwards sessions stay, nothing is read,
- * and Redis is looked at again every 2 s.
+ * anew when a link comes up. A step that fails is tried again after 2 s, or when Redis is back.
+ * What is found wrong with Redis stops the daemon before it serves; afterwards sessions stay,
+ * nothing is read, and Redis is looked at again every 2 s.
  */
 #ifndef DAEMON_BRINGUP_H
 #define DAEMON_BRINGUP_H

@@ -17,7 +17,6 @@ struct rollback {
 	int channel;
 	struct entry_id at, tail, oldest; /* compared up to; our place; where the ring begins */
 	unsigned n_pending;		  /* answers awaited, and one for a range being compared */
-	bool changed;
 };
 
 static void next_channel(struct rollback *r);
@@ -44,6 +43,15 @@ static void answered(struct rollback *r)
 		next_channel(r);
 }
 
+/* An answer that is none breaks the run off. */
+static void fault(struct rollback *r, const char *what, const redisReply *reply)
+{
+	r->result.err = reply ? -EIO : -ENOTCONN;
+	if (reply && log_limited("rollback"))
+		log_text(LOG_ERR, "after a loss of Redis, cannot %s: %.200s", what,
+			 redis_reply_is_error(reply, NULL) ? reply->str : "unexpected reply");
+}
+
 static void note_healed(struct rollback *r, const redisReply *id)
 {
 	struct entry_id healed;
@@ -59,9 +67,15 @@ static void on_healed(struct redis_link *l, const redisReply *reply, void *userd
 	struct rollback *r = userdata;
 
 	(void)l;
-	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
-		r->result.err = -EIO;
-	else {
+	if (redis_reply_is_error(reply, "DIBAO_INVALID")) {
+		/* Not today and not tomorrow: the others must not wait for it. */
+		r->result.n_lost_ranges++;
+		log_event(
+			LOG_ALERT, LOG_ID_LOST,
+			"an event is lost: Redis came back without it and does not take it again");
+	} else if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2) {
+		fault(r, "publish an event again", reply);
+	} else {
 		/* 0: its publisher or another daemon was first. It comes once more all the same. */
 		r->result.n_republished += reply->element[0]->integer == 1;
 		r->result.n_conflicts += reply->element[0]->integer == 2;
@@ -76,7 +90,7 @@ static void on_reappended(struct redis_link *l, const redisReply *reply, void *u
 
 	(void)l;
 	if (!reply || reply->type != REDIS_REPLY_STRING) {
-		r->result.err = -EIO;
+		fault(r, "move an entry up", reply);
 	} else if (reply->len) {
 		r->result.n_reappended++;
 		note_healed(r, reply);
@@ -100,7 +114,7 @@ static void heal(struct rollback *r, const struct segment *s, const struct recor
 	/* A withdrawal that stands alone is made again with the event that caused it. */
 	if (!(rec->flags & RECORD_EVENT))
 		return;
-	r->changed = true;
+	r->result.changed = true;
 	call_begin(&c, "dibao_heal", r->opt.base);
 	call_text(&c, dibao_channel_name(r->channel));
 	call_bytes(&c, record_bytes(s, rec), rec->len);
@@ -111,7 +125,7 @@ static void reappend(struct rollback *r, const struct entry *e)
 {
 	static struct call c;
 
-	r->changed = true;
+	r->result.changed = true;
 	call_begin(&c, "dibao_reappend", r->opt.base);
 	call_text(&c, dibao_channel_name(r->channel));
 	call_id(&c, e->id);
@@ -180,13 +194,8 @@ static void on_raised(struct redis_link *l, const redisReply *reply, void *userd
 
 	(void)l;
 	if (!reply || reply->type == REDIS_REPLY_ERROR)
-		r->result.err = -EIO;
+		fault(r, "raise a stream's last id, or note what is lost", reply);
 	answered(r);
-}
-
-static void on_lost_noted(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	on_raised(l, reply, userdata);
 }
 
 static void note_lost(struct rollback *r, struct entry_id from)
@@ -202,7 +211,7 @@ static void note_lost(struct rollback *r, struct entry_id from)
 		 lost_from, lost_to, r->opt.base);
 	snprintf(channel, sizeof channel, "DIBAO_CHANNEL=%s", dibao_channel_name(r->channel));
 	log_event(LOG_ALERT, LOG_ID_LOST, text, channel);
-	r->changed = true;
+	r->result.changed = true;
 	r->result.n_lost_ranges++;
 	call_command(&c, "XADD");
 	call_key(&c, r->opt.base, "lost");
@@ -215,7 +224,7 @@ static void note_lost(struct rollback *r, struct entry_id from)
 	call_id(&c, r->oldest);
 	call_text(&c, "reason");
 	call_text(&c, "Redis came back without it and the ring does not reach so far");
-	call(r, &c, on_lost_noted);
+	call(r, &c, on_raised);
 }
 
 /* The stream's last id as Redis now has it. */
@@ -226,8 +235,10 @@ static void on_info(struct redis_link *l, const redisReply *reply, void *userdat
 	static struct call c;
 
 	(void)l;
-	if (!reply) {
-		r->result.err = -ENOTCONN;
+	/* A stream that is not there at all has lost everything. */
+	if (!reply ||
+	    (reply->type != REDIS_REPLY_ARRAY && !redis_reply_is_error(reply, "ERR no such key"))) {
+		fault(r, "look at a stream", reply);
 		answered(r);
 		return;
 	}
@@ -238,7 +249,7 @@ static void on_info(struct redis_link *l, const redisReply *reply, void *userdat
 	if (entry_id_cmp(last, r->oldest) < 0)
 		note_lost(r, last);
 	if (entry_id_cmp(last, r->tail) < 0) {
-		r->changed = true;
+		r->result.changed = true;
 		call_begin(&c, "dibao_raise", r->opt.base);
 		call_text(&c, dibao_channel_name(r->channel));
 		call_id(&c, r->tail);
@@ -252,11 +263,10 @@ static void on_epoch(struct redis_link *l, const redisReply *reply, void *userda
 	struct rollback *r = userdata;
 
 	(void)l;
-	if (!reply || reply->type != REDIS_REPLY_INTEGER) {
-		end(r, -EIO);
-		return;
-	}
-	r->result.epoch = (uint64_t)reply->integer;
+	if (!reply || reply->type != REDIS_REPLY_INTEGER)
+		fault(r, "raise the epoch", reply);
+	else
+		r->result.epoch = (uint64_t)reply->integer;
 	end(r, 0);
 }
 
@@ -265,7 +275,7 @@ static void next_channel(struct rollback *r)
 	static struct call c;
 
 	if (++r->channel == DIBAO_CHANNEL_COUNT) {
-		if (!r->changed) {
+		if (!r->result.changed) {
 			end(r, 0);
 			return;
 		}
@@ -294,6 +304,7 @@ int rollback_run(const struct rollback_options *opt)
 		return -ENOMEM;
 	r->opt = *opt;
 	r->result.epoch = opt->epoch;
+	r->result.changed = opt->changed;
 	r->channel = -1;
 	next_channel(r);
 	return 0;

@@ -25,6 +25,7 @@ struct rollback_result {
 	uint64_t n_republished, n_reappended;
 	uint64_t n_conflicts; /* its uid had come again with other bytes: in the quarantine */
 	uint64_t epoch;	      /* as it now is */
+	bool changed;	      /* something was put right, by this run or the broken one before it */
 	unsigned n_lost_ranges;
 	/* The highest id that a healed event got, by us or another: frames up to it may hold
 	 * repeats. */
@@ -37,6 +38,7 @@ struct rollback_options {
 	struct history *history;
 	const char *base;
 	uint64_t epoch;
+	bool changed; /* by the run before, which broke off: the epoch is still to be raised */
 	void *userdata;
 	void (*done)(const struct rollback_result *r, void *userdata);
 };

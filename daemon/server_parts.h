@@ -43,12 +43,12 @@ struct server {
 	uint8_t view_key[DIBAO_VIEW_KEY_BYTES];
 	char base[64], daemon_id[128];
 	uint64_t epoch, started_usec, drain_until_usec;
-	bool loaded;  /* state of Redis read once */
-	bool serving; /* bound and READY */
-	bool checked; /* Redis is safe, as far as this connection knows */
-	bool busy;    /* a step of bringup.c waits for Redis */
-	bool reading; /* the tail stands */
-	bool rollback_again;
+	bool loaded;			       /* state of Redis read once */
+	bool serving;			       /* bound and READY */
+	bool checked;			       /* Redis is safe, as far as this connection knows */
+	bool busy;			       /* a step of bringup.c waits for Redis */
+	bool reading;			       /* the tail stands */
+	bool rollback_again, rollback_changed; /* the comparison broke off, with repairs made */
 	bool draining, said_goodbye;
 	char run_id[64]; /* of the Redis that our history is of */
 	int exit_code;

@@ -925,9 +925,9 @@ redis.register_function('dibao_receipt', receipt)
 redis.register_function('dibao_durable', durable_by_hand)
 redis.register_function{ function_name = 'dibao_tail', callback = tail, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_trim', callback = trim, flags = { 'allow-oom' } }
-redis.register_function('dibao_epoch', epoch)
-redis.register_function('dibao_heal', heal)
-redis.register_function('dibao_reappend', reappend)
-redis.register_function('dibao_raise', raise)
+redis.register_function{ function_name = 'dibao_epoch', callback = epoch, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_heal', callback = heal, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_reappend', callback = reappend, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_raise', callback = raise, flags = { 'allow-oom' } }
 redis.register_function('dibao_hide', by_hand('hide', 2, hide))
 redis.register_function('dibao_unhide', by_hand('unhide', 1, unhide))

@@ -84,6 +84,36 @@ def redis_rolled_back_and_new_ids_below_those_that_were_read_are_healed(b):
 
 
 @test(fsync="always")
+def redis_that_refuses_to_be_healed_is_asked_again_now_and_then(b):
+    b.expected, b.ordered = "Redis came back|NOREPLICAS|OOM", False
+    b.start()
+    r = b.recorder("r")
+    b.publish_many(100, "first")
+    r.wait_for(generated(100, "first"))
+    rollback = Rollback(b)
+    b.publish_many(100, "second")
+    r.wait_for(generated(100, "first") | generated(100, "second"))
+    b.d.pause()
+    rollback.back()
+    b.r.config_set("min-replicas-to-write", 1)
+    b.d.go_on()
+    b.d.wait_log("after a loss of Redis, cannot .*: NOREPLICAS")
+
+    def looked():
+        return b.r.info("commandstats").get("cmdstat_xinfo|stream", {}).get("calls", 0)
+    n = looked()
+    holds(lambda: looked() <= n + 2 * len(CHANNELS), "it is not asked without end", 1.5)
+    assert int(b.r.get(b.key("epoch"))) == 1
+    b.r.config_set("min-replicas-to-write", 0)
+    b.r.config_set("maxmemory", 1)  # a full Redis is no reason to stop
+    until(lambda: int(b.r.get(b.key("epoch"))) == 2, "it is healed", 20)
+    b.r.config_set("maxmemory", 0)
+    b.publish_many(100, "third")
+    r.wait_for(set().union(*(generated(100, p) for p in ("first", "second", "third"))))
+    b.recorder("late", "-s", "time:1000").wait_for(r.want)
+
+
+@test(fsync="always")
 def redis_rolled_back_under_two_daemons_is_healed_once(b):
     b.expected, b.ordered = "Redis came back", False
     b.start()

@@ -81,9 +81,10 @@ static void on_done(const struct rollback_result *r, void *userdata)
 	n_done++;
 }
 
-static void run(struct fixture *f)
+static void run_after(struct fixture *f, bool changed)
 {
 	struct rollback_options opt = {
+		.changed = changed,
 		.main = f->main,
 		.reader = f->reader,
 		.history = history,
@@ -96,6 +97,11 @@ static void run(struct fixture *f)
 	assert_int_equal(rollback_run(&opt), 0);
 	redis_link_flush(f->main);
 	wait_until(f, n_done == 1);
+}
+
+static void run(struct fixture *f)
+{
+	run_after(f, false);
 }
 
 static int begin(void **state)
@@ -151,6 +157,23 @@ static void a_redis_that_lost_nothing_is_left_as_it_is(void **state)
 	assert_int_equal(epoch_of(f), 1);
 	assert_int_equal(entry_id_cmp(last_id(f, "public"), last), 0);
 	assert_int_equal(ask(f, "XLEN", "public"), 1);
+}
+
+static void a_ring_that_begins_late_finds_nothing_lost_either(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id from[DIBAO_CHANNEL_COUNT] = {{0}};
+
+	publish(f, "award", "1", "");
+	publish(f, "award", "2", "");
+	from[AWARDS] = last_id(f, "public");
+	publish(f, "award", "3", "");
+	hold_from(f, from);
+	run(f);
+	assert_int_equal(result.err, 0);
+	assert_int_equal(result.n_republished + result.n_reappended + result.n_lost_ranges, 0);
+	assert_int_equal(epoch_of(f), 1);
+	assert_false(result.changed);
 }
 
 static void what_redis_lost_is_published_again_and_noted(void **state)
@@ -405,11 +428,121 @@ static void a_run_that_breaks_off_says_so(void **state)
 	assert_int_equal(result.epoch, 1);
 }
 
+/* What Redis refuses for now is not done: nothing may be read before it is. */
+static void a_repair_that_is_refused_breaks_the_run_off_and_is_made_by_the_next(void **state)
+{
+	struct fixture *f = *state;
+	struct dibao_error err;
+	struct entry_id lost;
+
+	assert_int_equal(log_set_level("err"), 0);
+	publish(f, "award", "1", "");
+	lost = last_id(f, "public");
+	hold_all(f);
+	forget(f, "public", "1", lost);
+	command(f, "FUNCTION FLUSH");
+	run(f);
+	assert_int_equal(result.err, -EIO);
+	assert_true(result.changed);
+	assert_int_equal(result.epoch, 1);
+	assert_int_equal(queue_setup(f->c, BUREAU, &err), 0);
+	run(f);
+	assert_int_equal(result.err, 0);
+	assert_int_equal(result.n_republished, 1);
+}
+
+static void a_last_id_that_cannot_be_raised_breaks_the_run_off(void **state)
+{
+	struct fixture *f = *state;
+	struct segment *seg;
+	uint32_t first;
+
+	publish(f, "award", "1", "");
+	hold_all(f);
+	assert_int_equal(history_append(history, AWARDS, NULL, 0,
+					(struct entry_id){99999999999999, 0}, &seg, &first),
+			 0);
+	command(f, "FUNCTION FLUSH");
+	run(f);
+	assert_int_equal(result.err, -EIO);
+}
+
+static void an_entry_that_cannot_be_moved_up_breaks_the_run_off(void **state)
+{
+	struct fixture *f = *state;
+	struct segment *seg;
+	uint32_t first;
+
+	add_plain(f, "public", "award", "1", "");
+	assert_int_equal(
+		history_append(history, AWARDS, NULL, 0, last_id(f, "public"), &seg, &first), 0);
+	command(f, "FUNCTION FLUSH");
+	run(f);
+	assert_int_equal(result.err, -EIO);
+	assert_int_equal(result.n_reappended, 0);
+}
+
+static void an_event_that_is_refused_for_good_is_told_as_lost_and_holds_nobody_up(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id lost;
+	redisReply *r;
+
+	publish(f, "award", "1", "");
+	lost = last_id(f, "public");
+	hold_all(f);
+	forget(f, "public", "1", lost);
+	r = redisCommand(f->c, "FUNCTION LOAD REPLACE %s",
+			 "#!lua name=dibao\n"
+			 "redis.register_function('dibao_heal', function() return "
+			 "redis.error_reply('DIBAO_INVALID no') end)\n"
+			 "redis.register_function('dibao_epoch', function() return 2 end)");
+	reply_free(r);
+	run(f);
+	assert_int_equal(result.err, 0);
+	assert_int_equal(result.n_lost_ranges, 1);
+	assert_int_equal(result.n_republished, 0);
+	assert_int_equal(result.epoch, 2);
+}
+
+static void a_stream_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(void **state)
+{
+	struct fixture *f = *state;
+
+	publish(f, "award", "1", "");
+	hold_all(f);
+	command(f, "DEL " BASE "public");
+	command(f, "SET " BASE "public text");
+	run(f);
+	assert_int_equal(result.err, -EIO);
+	assert_int_equal(result.n_lost_ranges, 0);
+	assert_int_equal(result.n_republished, 0);
+}
+
+static void after_a_broken_run_the_epoch_is_raised_though_nothing_is_left_to_do(void **state)
+{
+	struct fixture *f = *state;
+
+	publish(f, "award", "1", "");
+	hold_all(f);
+	run_after(f, true);
+	assert_int_equal(result.err, 0);
+	assert_int_equal(result.epoch, 2);
+	assert_true(result.changed);
+}
+
 int main(void)
 {
 #define RUN(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
 		RUN(a_redis_that_lost_nothing_is_left_as_it_is),
+		RUN(a_ring_that_begins_late_finds_nothing_lost_either),
+		RUN(a_repair_that_is_refused_breaks_the_run_off_and_is_made_by_the_next),
+		RUN(a_last_id_that_cannot_be_raised_breaks_the_run_off),
+		RUN(an_entry_that_cannot_be_moved_up_breaks_the_run_off),
+		RUN(an_event_that_is_refused_for_good_is_told_as_lost_and_holds_nobody_up),
+		RUN(a_stream_that_cannot_be_looked_at_is_not_taken_for_an_empty_one),
+		RUN(after_a_broken_run_the_epoch_is_raised_though_nothing_is_left_to_do),
 		RUN(what_redis_lost_is_published_again_and_noted),
 		RUN(what_another_put_back_first_is_noted_too),
 		RUN(a_uid_that_another_event_took_since_is_counted_as_a_conflict),
