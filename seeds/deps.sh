@@ -9,12 +9,13 @@
 # brings (a program, a pkg-config file, a Python module), and what is missing is
 # named for you to install by your system's means.
 #
-# make run and make test start a Redis of their own, so the packaged one must
-# not take the port, the memory or the place in the boot. Its maintainer script
-# would start it: while apt-get runs, a policy-rc.d denies exactly redis-server,
-# and nothing else. It is removed however this script ends; a policy-rc.d that
-# is there already is left alone. A redis-server that comes with this run is
-# then switched off for the next boot; one that was there before is not touched.
+# make run and make test start a Redis (and a Kannel) of their own, so the packaged
+# ones must not take the port, the memory or the place in the boot. Their
+# maintainer scripts would start them: while apt-get runs, a policy-rc.d denies
+# exactly these services, and nothing else. It is removed however this script ends;
+# a policy-rc.d that is there already is left alone. A service that comes with this
+# run is then switched off for the next boot; one that was there before is not
+# touched.
 #
 # Exit status: 0; 69 (EX_UNAVAILABLE) something is missing and stays so.
 
@@ -49,6 +50,8 @@ has()
 	libsodium-dev) pkg-config --exists libsodium ;;
 	libjansson-dev) pkg-config --exists jansson ;;
 	libcmocka-dev) pkg-config --exists cmocka ;;
+	kannel) command -v bearerbox ;;
+	kannel-extras) ls /usr/lib*/kannel/test/fakesmsc ;;
 	redis-tools) command -v redis-cli ;;
 	perl) command -v prove ;;
 	gnuplot-nox) command -v gnuplot ;;
@@ -115,30 +118,32 @@ apt_get() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" >&2; }
 
 ours() { [ -f $POLICY ] && grep -q "$MARK" $POLICY; }
 
-deny_redis()
+deny_services()
 {
-	case $missing in *redis-server*) ;; *) return ;; esac
+	case $missing in *redis-server* | *kannel*) ;; *) return ;; esac
 	[ -e $POLICY ] && ! ours && return
 	printf '#!/bin/sh\n# %s, which removes it at its end\n%s\n' "$MARK" \
-		'case $1 in redis-server*) exit 101 ;; esac; exit 0' |
+		'case $1 in redis-server* | kannel*) exit 101 ;; esac; exit 0' |
 		$as_root sh -c "cat >$POLICY && chmod 755 $POLICY"
 }
 
-allow_redis()
+allow_services()
 {
 	if ours; then
 		$as_root rm -f $POLICY
 	fi
 }
 
-# It came with this run, for `make run` and the tests: no service was asked for.
-no_redis_at_boot()
+# They came with this run, for `make run` and the tests: no service was asked for.
+none_at_boot()
 {
-	case $missing in *redis-server*) ;; *) return ;; esac
-	# Both know of it, and either may be the one that this machine boots with.
-	$as_root systemctl -q disable redis-server.service >/dev/null 2>&1
-	$as_root update-rc.d redis-server disable >/dev/null 2>&1
-	say "redis-server was installed for tests only: it was not started and is off at boot."
+	for service in redis-server kannel; do
+		case " $missing " in *" $service "*) ;; *) continue ;; esac
+		# Both know of it, and either may be the one that this machine boots with.
+		$as_root systemctl -q disable $service.service >/dev/null 2>&1
+		$as_root update-rc.d $service disable >/dev/null 2>&1
+		say "$service was installed for tests only: it was not started and is off at boot."
+	done
 }
 
 [ $# -gt 0 ] || exit 0
@@ -166,11 +171,11 @@ if [ "$(id -u)" -ne 0 ]; then
 	[ -t 0 ] || as_root='sudo -n'
 fi
 ask
-trap allow_redis EXIT
+trap allow_services EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
-deny_redis
+deny_services
 
 for package in $missing; do
 	available "$package" && continue
@@ -181,4 +186,4 @@ done
 apt_get install -y --no-install-recommends $missing ||
 	{ apt_get update && apt_get install -y --no-install-recommends $missing; } ||
 	fail "apt-get failed: see above. Still missing:$missing"
-no_redis_at_boot
+none_at_boot

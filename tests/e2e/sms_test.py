@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """For tests of dibao-sms: the program, a roster, and what became of notices."""
+import http.server
+import urllib.parse
+import urllib.request
+
 from dibao_test import *
 
 ROSTER_AT = 1600000000000  # since when each has his number
@@ -187,3 +191,133 @@ class Office(Bureau):
                 with open(self.path(name), errors="replace") as f:
                     text += f.read()
         return text
+
+
+FAKESMSC = "/usr/lib/kannel/test/fakesmsc"
+
+
+class Kannel:
+    """A real bearerbox and smsbox with config/kannel/kannel.conf, but for ports, directories and passwords, and the
+    SMSC: fakesmsc, or a stub of ours by HTTP."""
+
+    def __init__(self, b, smsc="fake", rate=100, name="kannel"):
+        self.b, self.name, self.rate = b, name, rate
+        self.dir = b.path(name)
+        for d in ("store", "dlr"):
+            os.makedirs(f"{self.dir}/{d}")
+        self.admin, self.box, self.sendsms, self.smsc_port = (free_port() for _ in range(4))
+        with open(ROOT + "/config/kannel/kannel.conf") as f:
+            text = f.read()
+        for a, z in (("13000", self.admin), ("13001", self.box), ("13013", self.sendsms),
+                     ("change-me-", name + "-"), ("/var/spool/kannel/", self.dir + "/"),
+                     ("/var/log/kannel/access.log", b.path(name + ".access")),
+                     ("/var/log/kannel/", b.path(name + "-")), ("/etc/kannel/", self.dir + "/"),
+                     ("sms-resend-freq = 10", "sms-resend-freq = 1"), ("http-queue-delay = 10", "http-queue-delay = 1")):
+            assert str(a) in text, a
+            text = text.replace(str(a), str(z))
+        self.conf = self.dir + "/kannel.conf"
+        with open(self.conf, "w") as f:
+            f.write(text)
+        self.smsc = smsc
+        with open(ROOT + "/config/kannel/smsc.conf") as f:
+            text = f.read().replace("port = 10000", f"port = {self.smsc_port}", 1)
+        if smsc != "fake":
+            text = (f"group = smsc\nsmsc = http\nsystem-type = kannel\nsmsc-id = HTTP\nport = {self.smsc_port}\n"
+                    f"smsc-username = u\nsmsc-password = p\nsend-url = http://127.0.0.1:{smsc.port}/up\n"
+                    f"dlr-url = \"http://127.0.0.1:{self.smsc_port}/?username=u&password=p\"\n")
+        with open(self.dir + "/smsc.conf", "w") as f:
+            f.write(text)
+        for secret in ("sendsms", "status"):
+            with open(f"{self.dir}/{secret}", "w") as f:
+                f.write(f"{name}-{secret}\n")
+            os.chmod(f"{self.dir}/{secret}", 0o600)
+
+    def gateway(self, **more):
+        return {"driver": "kannel", "fake": "yes", "rate": self.rate, "user": "dibao",
+                "url": f"http://127.0.0.1:{self.sendsms}/cgi-bin/sendsms", "password_file": self.dir + "/sendsms",
+                "status_url": f"http://127.0.0.1:{self.admin}/status.xml", "timeout": "3s",
+                "status_password_file": self.dir + "/status", **more}
+
+    def start(self):
+        self.start_bearerbox()
+        self.start_smsbox()
+        if self.smsc == "fake":
+            self.start_fakesmsc()
+        return self
+
+    def listens(self, port):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    def start_bearerbox(self):
+        self.bearerbox = self.b.process(["/usr/sbin/bearerbox", "-v", "4", self.conf], self.b.path(self.name + "-bb.out"))
+        until(lambda: self.listens(self.admin) and self.listens(self.box), "bearerbox listens")
+
+    def start_smsbox(self):
+        self.smsbox = self.b.process(["/usr/sbin/smsbox", "-v", "4", self.conf], self.b.path(self.name + "-sb.out"))
+        until(lambda: self.listens(self.sendsms), "smsbox listens")
+
+    def start_fakesmsc(self):
+        """Its output has texts and numbers, which is what it is for: not a log of ours."""
+        self.got = self.b.path(self.name + "-fakesmsc.got")
+        self.fakesmsc = self.b.process([FAKESMSC, "-v", "0", "-m", "0", "-r", str(self.smsc_port), "1 2 text x"], self.got)
+        until(lambda: b"online" in self.status(), "the SMSC is online")
+
+    def status(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/status.xml?password={self.name}-status", timeout=5) as r:
+                return r.read()
+        except OSError:
+            return b""
+
+    def texts(self):
+        """[(number, text)] that arrived at fakesmsc whole: parts are put together, each must be there once."""
+        texts, parts = [], {}
+        with open(self.got, errors="replace") as f:
+            lines = re.findall(r"Got message \d+: <\S+ (\S+) (ucs-2|text|udh) (\S+)(?: data| ucs-2)? ?(\S*)>", f.read())
+        for number, kind, first, second in lines:
+            if kind == "udh":
+                udh = urllib.parse.unquote_to_bytes(first)
+                parts.setdefault((number, udh[3], udh[4]), {}).setdefault(udh[5], []).append(
+                    urllib.parse.unquote_to_bytes(second.replace("+", " ")))
+            else:
+                raw = urllib.parse.unquote_to_bytes(first.replace("+", " "))
+                texts.append((number, raw.decode("utf-16-be") if kind == "ucs-2" else raw.decode()))
+        for (number, _, n), got in parts.items():
+            if len(got) == n:
+                assert all(len(g) == 1 for g in got.values()), "a part came twice"
+                texts.append((number, b"".join(got[i][0] for i in range(1, n + 1)).decode("utf-16-be")))
+        return texts
+
+
+class HttpSmsc:
+    """An SMSC by HTTP whose answers the test chooses: answer(number, text) -> (status, body), or None for no answer.
+    What it accepted it keeps, and deliver() tells Kannel what became of it."""
+
+    def __init__(self, b, answer=lambda number, text: (202, "Sent.")):
+        self.answer, self.got, outer = answer, [], self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                q = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query, encoding="latin-1"))
+                a = outer.answer(q.get("to"), q)
+                outer.got.append((q, a))
+                if a is None:
+                    return
+                self.send_response(a[0])
+                self.send_header("Content-Length", str(len(a[1])))
+                self.end_headers()
+                self.wfile.write(a[1].encode())
+
+            do_POST = do_GET
+
+            def log_message(self, *a):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def deliver(self, q, type):
+        urllib.request.urlopen(q["dlr-url"].replace("%d", str(type)).replace("%A", "stub"), timeout=5).read()
