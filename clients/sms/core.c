@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core.h"
 
+#include "content.h"
 #include "log.h"
 
 #include <errno.h>
@@ -66,14 +67,10 @@ static void set_rules(struct core *c)
 {
 	const struct sms_config *k = c->config;
 
-	c->rules = person_rules_default();
-	for (unsigned t = 0; t < SMS_TYPES; t++) {
-		c->rules.max_age_ms[t] = (int64_t)k->age_ms[t];
+	c->rules = content_rules(k);
+	c->quiet = content_quiet(k);
+	for (unsigned t = 0; t < SMS_TYPES; t++)
 		c->policy[t] = (enum notice_policy)notice_policy_find(k->policy[t]);
-	}
-	c->rules.max_age_other_ms = (int64_t)k->age_other_ms;
-	c->rules.after_leaving_ms = (int64_t)k->after_leaving_ms;
-	(void)quiet_parse(&c->quiet, k->quiet);
 	c->caps_limits = (struct caps_limits){
 		.minute = k->cap_minute,
 		.hour = k->cap_hour,
@@ -86,15 +83,9 @@ static void set_rules(struct core *c)
 static int load_content(struct core *c)
 {
 	const struct sms_config *k = c->config;
-	struct template_options o = {
-		.signature = k->signature,
-		.gateway_signs = k->gateway_signs,
-		.demo = k->demo,
-		.disclose = (const char *const *)k->disclose.at,
-	};
 	struct template_fault tf = {0};
 	struct codes_fault cf = {0};
-	int r = templates_load(&c->templates, k->templates, &o, &tf);
+	int r = content_templates(&c->templates, k, &tf);
 
 	if (r < 0) {
 		if (tf.reason[0])

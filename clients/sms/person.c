@@ -8,7 +8,7 @@
  *   not on the roster; another name there        never sent: it would go to the wrong one
  *   left                                         nothing, but penalty and reply for 30 days
  *   opted out                                    nothing; not of penalty and reply
- *   no number, a bad one                         a person must say it
+ *   no number, a bad one, an invented one        a person must say it
  *   disputed; private, and shared or moved       waits until somebody confirms the number
  *
  * Names are compared by NFKC (libutf8proc): a personnel system that writes a name with another kind
@@ -118,13 +118,16 @@ static struct person_answer check_person(const struct person_rules *rules,
 	return answer(PERSON_SEND, PERSON_OK);
 }
 
-static struct person_answer check_number(const struct person_query *q)
+static struct person_answer check_number(const struct person_rules *rules,
+					 const struct person_query *q)
 {
 	const struct roster_person *p = q->person;
 	bool unsure = person_is_private(q->event) && !q->confirmed_at;
 
 	if (!p->phone.len)
 		return answer(PERSON_LIST, PERSON_NO_NUMBER);
+	if (!rules->demo && roster_phone_is_demo(p->phone))
+		return answer(PERSON_LIST, PERSON_NUMBER_INVENTED);
 	if (q->bad_at && q->bad_at >= q->confirmed_at)
 		return answer(PERSON_LIST, PERSON_NUMBER_BAD);
 	if (q->disputed_at && q->disputed_at >= q->confirmed_at)
@@ -143,7 +146,7 @@ struct person_answer person_check(const struct person_rules *rules, const struct
 	if (a.decision == PERSON_SEND)
 		a = check_person(rules, q);
 	if (a.decision == PERSON_SEND)
-		a = check_number(q);
+		a = check_number(rules, q);
 	return a;
 }
 
@@ -227,6 +230,8 @@ static const struct {
 				  "the person left too long ago to trust the last number"},
 	[PERSON_OPTED_OUT] = {"opted-out", "the person wants no texts of this kind"},
 	[PERSON_NO_NUMBER] = {"no-number", "the roster has no number for this badge"},
+	[PERSON_NUMBER_INVENTED] = {"number-invented",
+				    "the number is one of a demonstration's, and nobody's"},
 	[PERSON_NUMBER_BAD] = {"number-bad", "the carrier says that there is no such number"},
 	[PERSON_NUMBER_DISPUTED] = {"number-disputed",
 				    "who has this number answered that it is not this person"},

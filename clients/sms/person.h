@@ -29,6 +29,7 @@ enum person_reason {
 	PERSON_LEFT_LONG_AGO,	/* LIST: penalty or reply, over 30 days after */
 	PERSON_OPTED_OUT,	/* DROP */
 	PERSON_NO_NUMBER,	/* LIST */
+	PERSON_NUMBER_INVENTED, /* LIST: a demonstration's, in a real bureau */
 	PERSON_NUMBER_BAD,	/* LIST: the carrier says there is no such number */
 	PERSON_NUMBER_DISPUTED, /* PARK until confirmed, private kinds and others alike */
 	PERSON_NUMBER_SHARED,	/* PARK until confirmed, private kinds only */
@@ -43,6 +44,7 @@ struct person_rules {
 	int64_t max_age_ms[PERSON_TYPES_MAX];
 	int64_t max_age_other_ms; /* of types that are not in the table */
 	int64_t after_leaving_ms; /* a penalty or reply still goes to the last number */
+	bool demo;		  /* a demonstration bureau's: invented numbers are right */
 };
 /* promotion, award 7 days; visit 2; penalty, reply 7; others 2; after leaving 30. */
 struct person_rules person_rules_default(void);

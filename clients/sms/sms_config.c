@@ -19,6 +19,15 @@
 	 false,		NULL},                                                                       \
 		{"gateway-" #n, "fake", KIND_BOOL, AT(gateways[(n)-1].fake), "no", 0, 0,             \
 		 false,		NULL},                                                               \
+		{"gateway-" #n,                                                                      \
+		 "template_ids",                                                                     \
+		 KIND_BOOL,                                                                          \
+		 AT(gateways[(n)-1].template_ids),                                                   \
+		 "no",                                                                               \
+		 0,                                                                                  \
+		 0,                                                                                  \
+		 false,                                                                              \
+		 NULL},                                                                              \
 		{"gateway-" #n, "rate", KIND_COUNT, AT(gateways[(n)-1].rate), "20", 0,               \
 		 10000,		false,	NULL},                                                       \
 		{"gateway-" #n, "directory", KIND_TEXT, AT(gateways[(n)-1].directory), "", 0,        \

@@ -12,9 +12,10 @@
 enum { SMS_GATEWAYS_MAX = 3, SMS_TYPES = 5 };
 
 struct gateway_config {
-	char *driver;  /* "" = no such gateway */
-	bool fake;     /* sends nothing to anybody: demonstration data may go there */
-	unsigned rate; /* parts a second; 0 = no limit */
+	char *driver;	   /* "" = no such gateway */
+	bool fake;	   /* sends nothing to anybody: demonstration data may go there */
+	unsigned rate;	   /* parts a second; 0 = no limit */
+	bool template_ids; /* its carrier wants an approved template's id with each text */
 	/* spool */
 	char *directory;
 	uint64_t keep_ms;

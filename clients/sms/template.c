@@ -113,7 +113,7 @@ static int take_words(char (*to)[2 * WORD_MAX], unsigned *n, unsigned max, const
 	return 0;
 }
 
-/* "penalty.kind": a private field of that type, or of its retraction. */
+/* "penalty.kind", "penalty.*": a private field of that type, or of its retraction; or all. */
 static bool is_field_word(const char *word)
 {
 	const char *dot = strchr(word, '.');
@@ -123,6 +123,8 @@ static bool is_field_word(const char *word)
 	use.type = dot ? dibao_type_find(word, (size_t)(dot - word)) : -ENOENT;
 	if (use.type < 0)
 		return false;
+	if (!strcmp(dot, ".*"))
+		return true;
 	if (template_field_find(&f, &use, dot + 1, strlen(dot + 1)) == 0)
 		return strncmp(f.path, "body.", 5) == 0;
 	use.act = TEMPLATE_RETRACTION;
@@ -149,7 +151,8 @@ static int take_options(struct templates *s, const struct template_options *o,
 		return template_fail(fault, 0, 0, "disclose: too many words, or one too long");
 	for (unsigned i = 0; i < s->n_disclose; i++)
 		if (!is_field_word(s->disclose[i]))
-			return template_fail(fault, 0, 0, "disclose: %s: expected TYPE.FIELD",
+			return template_fail(fault, 0, 0,
+					     "disclose: %s: expected TYPE.FIELD or TYPE.*",
 					     s->disclose[i]);
 	for (const char *const *g = o->gateways_with_ids; g && *g; g++) {
 		if (s->n_gateways == CARRIERS_MAX || strlen(*g) >= WORD_MAX)

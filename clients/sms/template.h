@@ -47,7 +47,7 @@ struct template_options {
 	bool demo;	       /* a demonstration bureau's: the body begins with 演示： */
 	/* Gateways that want a carrier's template id; NULL-terminated, or NULL. */
 	const char *const *gateways_with_ids;
-	/* "penalty.kind", "mailbox_reply.reply": switched on; NULL-terminated, or NULL. */
+	/* "penalty.kind", "mailbox_reply.*": switched on; NULL-terminated, or NULL. */
 	const char *const *disclose;
 };
 

@@ -141,13 +141,15 @@ static int add_text(struct reader *r, const char *p, size_t len)
 
 static bool is_switched_on(const struct reader *r, const char *name, size_t len)
 {
-	char word[2 * WORD_MAX];
+	char word[2 * WORD_MAX], all[2 * WORD_MAX];
+	const char *type;
 	size_t n;
 
-	snprintf(word, sizeof word, "%s.%.*s", dibao_types(&n)[r->t->use.type].name, (int)len,
-		 name);
+	type = dibao_types(&n)[r->t->use.type].name;
+	snprintf(word, sizeof word, "%s.%.*s", type, (int)len, name);
+	snprintf(all, sizeof all, "%s.*", type);
 	for (unsigned i = 0; i < r->set->n_disclose; i++)
-		if (!strcmp(r->set->disclose[i], word))
+		if (!strcmp(r->set->disclose[i], word) || !strcmp(r->set->disclose[i], all))
 			return true;
 	return false;
 }

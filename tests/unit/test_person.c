@@ -33,6 +33,7 @@ static const char *ask(const char *json, const struct roster_person *p, struct p
 	struct person_rules rules = person_rules_default();
 	struct person_answer a;
 
+	rules.demo = true;
 	q.event = event_of(json);
 	q.person = p;
 	if (!q.now_ms)
@@ -150,6 +151,19 @@ static void without_a_number_or_with_a_bad_one_it_is_listed(void **state)
 	assert_string_equal(ask(PENALTY, &p, mended), "list number-bad");
 	p.phone = str("");
 	assert_string_equal(ask(PENALTY, &p, now), "list no-number");
+}
+
+static void an_invented_number_is_nobodys_in_a_real_bureau(void **state)
+{
+	struct person_rules rules = person_rules_default();
+	struct roster_person p = somebody();
+	struct person_query q = {.event = event_of(PENALTY), .person = &p, .now_ms = at};
+
+	(void)state;
+	assert_int_equal(person_check(&rules, &q).reason, PERSON_NUMBER_INVENTED);
+	assert_int_equal(person_check(&rules, &q).decision, PERSON_LIST);
+	p.phone = str("13800000001");
+	assert_int_equal(person_check(&rules, &q).decision, PERSON_SEND);
 }
 
 static void a_number_shared_or_moved_gets_private_kinds_only_once_confirmed(void **state)
@@ -279,6 +293,7 @@ int main(void)
 		cmocka_unit_test(any_other_difference_is_another_name),
 		cmocka_unit_test(a_leaver_gets_penalty_and_reply_for_thirty_days_and_nothing_else),
 		cmocka_unit_test(without_a_number_or_with_a_bad_one_it_is_listed),
+		cmocka_unit_test(an_invented_number_is_nobodys_in_a_real_bureau),
 		cmocka_unit_test(a_number_shared_or_moved_gets_private_kinds_only_once_confirmed),
 		cmocka_unit_test(a_disputed_number_gets_nothing_until_it_is_confirmed_anew),
 		cmocka_unit_test(nobody_opts_out_of_a_penalty_or_a_reply),

@@ -167,7 +167,7 @@ static void a_worst_case_over_the_allowed_parts_is_refused_with_its_length(void 
 
 static void a_private_field_is_refused_until_it_is_switched_on(void **state)
 {
-	static const char *const on[] = {"penalty.kind", NULL},
+	static const char *const on[] = {"penalty.kind", NULL}, *const all[] = {"penalty.*", NULL},
 				 *const other[] = {"award.kind", NULL},
 				 *const wrong[] = {"penalty.colour", NULL};
 	struct template_options o = {.signature = "演示公安"};
@@ -180,6 +180,8 @@ static void a_private_field_is_refused_until_it_is_switched_on(void **state)
 	assert_int_equal(load(&o), -EINVAL);
 	assert_non_null(strstr(fault.reason, "penalty.colour"));
 	o.disclose = on;
+	assert_string_equal(rendered(&o, PENALTY), "【演示公安】欧阳𠮷：警告");
+	o.disclose = all;
 	assert_string_equal(rendered(&o, PENALTY), "【演示公安】欧阳𠮷：警告");
 	/* In [ ] it is left out instead, with what stands around it. */
 	put("penalty.tmpl", "parts: 2\n---\n{name:8}[（{kind:8}）]。\n");
