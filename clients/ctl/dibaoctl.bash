@@ -52,7 +52,7 @@ _dibaoctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i verb=
 	local _dibaoctl_verb_at=0 _dibaoctl_common=()
 	local verbs="setup publish import retract correct tail status clients reload durable quarantine
-schedule hide unhide receipts roster audit keygen access types"
+schedule hide unhide receipts roster sms audit keygen access types"
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -70,11 +70,11 @@ schedule hide unhide receipts roster audit keygen access types"
 		esac
 	done
 	case $prev in
-	-c | --config | --control | --key | --out | --file | --passwords | --headings | --refused)
+	-c | --config | --control | --key | --out | --file | --passwords | --headings | --refused | --sms-config)
 		_dibaoctl_files
 		return
 		;;
-	--redis | --bureau | --server-key | --endpoint | --org | --since | --last | --until | --reason | --badge | -n)
+	--redis | --bureau | --server-key | --endpoint | --org | --since | --last | --until | --reason | --badge | --at | --price | --allow-removals | -n)
 		return
 		;;
 	--type)
@@ -135,6 +135,15 @@ schedule hide unhide receipts roster audit keygen access types"
 			_dibaoctl_words $'--delta\n--dry-run\n--allow-removals\n--headings\n--encoding\n--separator\n--refused\n--json'
 		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == show ]]; then
 			_dibaoctl_words $'--reveal\n--json'
+		fi
+		;;
+	sms)
+		if [[ $cur == -* ]]; then
+			_dibaoctl_words $'--sms-config\n--at\n--price\n--without-roster\n--json'
+		elif ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
+			_dibaoctl_words $'preview'
+		else
+			_dibaoctl_files
 		fi
 		;;
 	keygen) _dibaoctl_words $'--kind\n--out\n--show\n--server' ;;

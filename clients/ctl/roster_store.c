@@ -383,28 +383,37 @@ int roster_store_undo(struct roster_store *s)
 
 /* ---- one person ---- */
 
-int roster_store_get(struct roster_store *s, const char *badge, char **ret_row,
-		     struct roster_person *ret)
+int roster_store_find(struct roster_store *s, const char *badge, char **ret_row,
+		      struct roster_person *ret)
 {
 	redisReply *reply;
 	int e = ctl_redis_command(&s->redis, &reply, "HGET %s %s",
 				  ctl_redis_key(&s->redis, "roster"), badge);
 
+	*ret_row = NULL;
 	if (e)
 		return e;
-	if (reply->type != REDIS_REPLY_STRING) {
-		freeReplyObject(reply);
-		return ctl_fail(EX_DATAERR, "%.20s: not on the roster", badge);
+	if (reply->type == REDIS_REPLY_STRING) {
+		*ret_row = strdup(reply->str);
+		if (!*ret_row)
+			e = ctl_fail(EX_OSERR, "no memory");
+		else if (roster_decode(ret, *ret_row, strlen(*ret_row)) < 0)
+			e = ctl_fail(EX_DATAERR, "the roster's row of %.20s cannot be read", badge);
 	}
-	*ret_row = strdup(reply->str);
 	freeReplyObject(reply);
-	if (!*ret_row)
-		return ctl_fail(EX_OSERR, "no memory");
-	if (roster_decode(ret, *ret_row, strlen(*ret_row)) < 0) {
+	if (e) {
 		free(*ret_row);
-		return ctl_fail(EX_DATAERR, "the roster's row of %.20s cannot be read", badge);
+		*ret_row = NULL;
 	}
-	return 0;
+	return e;
+}
+
+int roster_store_get(struct roster_store *s, const char *badge, char **ret_row,
+		     struct roster_person *ret)
+{
+	int e = roster_store_find(s, badge, ret_row, ret);
+
+	return e == 0 && !*ret_row ? ctl_fail(EX_DATAERR, "%.20s: not on the roster", badge) : e;
 }
 
 int roster_store_marks(struct roster_store *s, const char *badge, const struct roster_person *p,

@@ -33,7 +33,9 @@ int roster_store_apply(struct roster_store *s, const struct roster_plan *plan, c
 /* The roster before the last change and the one now change places. */
 int roster_store_undo(struct roster_store *s);
 
-/* One row; *ret_row is malloc()ed and what *ret borrows. */
+/* One row; *ret_row is malloc()ed and what *ret borrows. find: NULL if there is none. */
+int roster_store_find(struct roster_store *s, const char *badge, char **ret_row,
+		      struct roster_person *ret);
 int roster_store_get(struct roster_store *s, const char *badge, char **ret_row,
 		     struct roster_person *ret);
 /* When roster:confirmed, sms:bad and sms:disputed were marked for that person; 0: not. */

@@ -32,6 +32,14 @@ static const char roster_help[] =
 	"  show BADGE            one person; --reveal tells the whole number, and is audited\n"
 	"  confirm BADGE         the number is this person's: shared, handed on or disputed\n";
 
+static const char sms_help[] =
+	"\n"
+	"  preview UID | FILE | -  the texts of an event, or of JSON lines; sends nothing\n"
+	"    --sms-config FILE     dibao-sms' configuration (/etc/dibao/sms.conf)\n"
+	"    --at TIME             as if it were then\n"
+	"    --price YUAN          of a part, for the cost\n"
+	"    --without-roster      do not ask the roster: all are sent, by the event's name\n";
+
 const struct ctl_verb ctl_verbs[] = {
 	{"setup", "[--acl [--apply [--replace] [--passwords DIR]] [USER ...]]",
 	 "load the queue's functions into Redis; print or make its users", ctl_setup, NULL},
@@ -60,6 +68,9 @@ const struct ctl_verb ctl_verbs[] = {
 	{"receipts", "UID", "what became of an event at its clients", ctl_receipts, NULL},
 	{"roster", "import FILE [OPTION ...] | undo | show BADGE [--reveal] | confirm BADGE",
 	 "who has which badge and number, for the texts", ctl_roster, roster_help},
+	{"sms",
+	 "preview UID | FILE | - [--sms-config FILE] [--at TIME] [--price YUAN] [--without-roster]",
+	 "what texts say, when they go, or why not", ctl_sms, sms_help},
 	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit,
 	 NULL},
 	{"keygen", "NAME [--kind KIND] [--out FILE] [--show] | NAME --server [--out FILE]",

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sms.h"
+
+#include <string.h>
+
+int ctl_sms(struct ctl *c, int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(what, "preview"))
+		return sms_preview(c, argc, argv);
+	return ctl_fail(EX_USAGE, "sms: expected preview");
+}
