@@ -3,9 +3,9 @@
 #
 # seeds/run.sh: the whole of dibao at work, on a private Redis (make run).
 #
-# Starts Redis on a unix socket, dibaod, a publisher of seed events and a
-# subscriber that prints them as they arrive; says what runs where; and goes on
-# until Ctrl-C, SIGTERM or the terminal's hang-up. All data is new each time and
+# Starts Redis on a unix socket, dibaod, a publisher of seed events, a subscriber
+# that prints them as they arrive, and dibao-sms, whose texts go into files
+# (spool) and are printed too; says what runs where; and goes on until Ctrl-C, SIGTERM or the terminal's hang-up. All data is new each time and
 # lies in build/run/, logs too; nothing outside build/ is touched. One run per
 # build directory.
 #
@@ -38,12 +38,12 @@ pids=()
 
 say() { printf '%s\n' "$*"; }
 
-# start NAME COMMAND...: in the background, its output in NAME.log (of `tail`: here).
+# start NAME COMMAND...: in the background, its output in NAME.log (of `tail` and `texts`: here).
 start()
 {
 	local name=$1 log=$run/$1.log
 	shift
-	if [ "$name" = tail ]; then
+	if [ "$name" = tail ] || [ "$name" = texts ]; then
 		setsid setpriv --pdeathsig TERM "$@" </dev/null 2>"$log" 9>&- &
 	elif [ "$name" = publisher ]; then
 		setsid setpriv --pdeathsig TERM "$@" <"$run/events" >"$log" 2>&1 9>&- &
@@ -104,12 +104,13 @@ free_port()
 	echo "$port"
 }
 
+server_key() { sed -n 's/^server_key = //p' "$conf"; }
 has_subscriber() { $ctl clients --json | grep -q '"state":"active"'; }
 
 mkdir -p "$BUILD" || exit 1
 exec 9>"$BUILD/run.lock"
 flock -n 9 || { say "make run: it runs already, in $run" >&2; exit 1; }
-for tool in redis-server redis-cli setsid setpriv "$bin/dibaod" "$bin/dibaoctl" "$bin/dibao-seed"; do
+for tool in redis-server redis-cli setsid setpriv "$bin/dibaod" "$bin/dibaoctl" "$bin/dibao-seed" "$bin/dibao-sms"; do
 	command -v "$tool" >/dev/null || { say "make run: $tool is missing" >&2; exit 1; }
 done
 rm -rf "$run" && mkdir -m 700 "$run" && mkfifo "$run/events" "$run/tick" || exit 1
@@ -143,11 +144,12 @@ terminal=
 [ -t 1 ] && terminal=1
 ctl="$bin/dibaoctl -c ${conf#"$root"/}"
 
-# Keys for this run alone: the daemon's, and that of a subscriber who may see all types.
+# Keys for this run alone: the daemon's, and those of two subscribers who may see all types.
 {
 	$ctl keygen tail --kind gateway --out "$run/tail.key" >"$run/access.conf" &&
 		$ctl keygen dibaod --server --out "$run/dibaod.key" >>"$conf" &&
-		printf 'key_file = %s\n' "$run/tail.key" >>"$conf"
+		printf 'key_file = %s\n' "$run/tail.key" >>"$conf" &&
+		$ctl keygen sms-1 --kind gateway --out "$run/sms.key" >>"$run/access.conf"
 } 2>"$run/keygen.log" || fail "dibaoctl keygen failed" keygen
 
 start redis redis-server "$run/redis.conf"
@@ -155,6 +157,37 @@ until_true redis 5 redis-cli -s "$run/redis.sock" ping
 $ctl setup >"$run/setup.log" 2>&1 || fail "dibaoctl setup failed" setup
 start dibaod "$bin/dibaod" -c "$conf"
 until_true dibaod 5 test -S "$run/control"
+
+# The roster, whose people the events are about, and the texts: into files, at all hours.
+"$bin/dibao-seed" roster --seed "${SEED:-1}" >"$run/roster.csv" 2>"$run/roster.log" &&
+	$ctl roster import "$run/roster.csv" >>"$run/roster.log" 2>&1 || fail "the roster's import failed" roster
+cat >"$run/sms.conf" <<CONF
+[sms]
+bureau = $bureau
+templates = $root/config/sms/zh-CN
+codes = $root/config/sms/codes.tsv
+demo = yes
+
+[dibaod]
+endpoints = $endpoint
+server_key = $(server_key)
+key_file = $run/sms.key
+
+[redis]
+redis = unix:$run/redis.sock
+
+[text]
+signature = 演示公安
+
+[when]
+quiet = none
+
+[gateway-1]
+driver = spool
+directory = $run/spool
+CONF
+start sms "$bin/dibao-sms" -c "$run/sms.conf"
+until_true sms 10 grep -q '^notice active: ' "$run/sms.log"
 start tail $ctl tail
 until_true tail 5 has_subscriber # or it would miss the first event
 
@@ -164,6 +197,8 @@ dibao runs, with the events of a bureau marked as a demonstration (演示数据)
   Redis       $run/redis.sock
   dibaod      $endpoint, control $run/control
   subscriber  prints below what arrives, an event about every ${INTERVAL:-3} s
+  dibao-sms   texts go into $run/spool/out and are printed below (短信);
+              a proposal gets none, and none goes to a real number
   all files   $run (logs: *.log)
 
 Try in another terminal, from $root:
@@ -174,6 +209,7 @@ Ctrl-C ends all of it.
 
 TEXT
 
+start texts seeds/show-texts.sh "$run/spool"
 start publisher $ctl publish
 start seed "$bin/dibao-seed" stream --seed "${SEED:-1}" --interval "${INTERVAL:-3}" --start-now
 

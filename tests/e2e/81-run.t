@@ -115,6 +115,15 @@ def the_subscriber_prints_one_event_after_another():
 
 
 @test
+def texts_go_out_into_files_and_are_shown_and_each_says_that_it_is_a_demonstration():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("texts", lambda: sum("短信" in l for l in run.shown()) >= 5, 30)
+        texts = [l for l in run.shown() if l.startswith("短信")]
+        assert all(re.match(r"短信 → 154\*\*\*\*\d{4}  【演示公安】演示", l) for l in texts), texts
+        assert len(os.listdir(f"{tmp}/run/spool/out")) >= len(texts)
+
+
+@test
 def it_ends_with_all_it_started_at_ctrl_c_and_at_other_ends():
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with fresh() as tmp, Run(tmp) as run:
