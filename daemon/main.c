@@ -88,10 +88,8 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	}
 	r = server_new(&server, &opt);
-	if (r < 0) {
-		log_text(LOG_ERR, "cannot start: %s", strerror(-r));
-		return EX_UNAVAILABLE;
-	}
+	if (r != 0)
+		return r;
 	r = server_run(server);
 	server_free(server);
 	return r;

@@ -5,7 +5,6 @@
 #include "canary.h"
 #include "clock.h"
 #include "control.h"
-#include "credential.h"
 #include "feed.h"
 #include "housekeeping.h"
 #include "limits.h"
@@ -14,6 +13,7 @@
 #include "policy.h"
 #include "queue.h"
 #include "reader.h"
+#include "secrets.h"
 #include "server_parts.h"
 #include "zap.h"
 
@@ -232,79 +232,24 @@ static int on_hup(sd_event_source *src, const struct signalfd_siginfo *si, void 
 
 /* ---- life ---- */
 
-static int load_view_key(struct server *s)
-{
-	char hex[2 * DIBAO_VIEW_KEY_BYTES + 2];
-	size_t n, len;
-	FILE *f;
-	int r;
-
-	if (!s->config->view_key_file[0]) {
-		randombytes_buf(s->view_key, sizeof s->view_key);
-		log_text(LOG_WARNING, "no view_key_file: public ids change with every start");
-		return 0;
-	}
-	r = credential_open(&f, s->config->view_key_file, false);
-	if (r < 0) {
-		log_text(LOG_ERR, "view_key_file %s: %s", s->config->view_key_file, strerror(-r));
-		return r;
-	}
-	n = fread(hex, 1, sizeof hex - 1, f);
-	fclose(f);
-	if (sodium_hex2bin(s->view_key, sizeof s->view_key, hex, n, "\n", &len, NULL) != 0 ||
-	    len != sizeof s->view_key) {
-		log_text(LOG_ERR, "view_key_file %s: expected 64 hexadecimal digits",
-			 s->config->view_key_file);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* *ret is the caller's; "" without a file. */
-static int read_password(const char *path, char **ret)
-{
-	char buf[256];
-	size_t n;
-	FILE *f;
-	int r;
-
-	*ret = NULL;
-	if (!path || !path[0])
-		return 0;
-	r = credential_open(&f, path, false);
-	if (r < 0) {
-		log_text(LOG_ERR, "redis_password_file %s: %s", path, strerror(-r));
-		return r;
-	}
-	n = fread(buf, 1, sizeof buf - 1, f);
-	fclose(f);
-	buf[n] = '\0';
-	buf[strcspn(buf, "\r\n")] = '\0';
-	*ret = strdup(buf);
-	sodium_memzero(buf, sizeof buf);
-	return *ret ? 0 : -ENOMEM;
-}
-
 static int make_links(struct server *s)
 {
-	char *password;
-	int r = read_password(s->config->redis_password_file, &password);
 	struct redis_link_options o = {
 		.event = s->event,
 		.address = s->config->redis,
 		.user = s->config->redis_user && s->config->redis_user[0] ? s->config->redis_user
 									  : NULL,
-		.password = password,
+		.password = s->password,
 		.connect_timeout_ms = s->config->connect_timeout_ms,
 		.command_timeout_ms = s->config->command_timeout_ms,
 		.userdata = s,
 		.on_up = bringup_on_link_up,
 		.on_down = bringup_on_link_down,
 	};
+	int r;
 
 	o.name = "main";
-	if (r == 0)
-		r = redis_link_new(&s->main, &o);
+	r = redis_link_new(&s->main, &o);
 	o.name = "range";
 	o.arena = true;
 	if (r == 0)
@@ -312,9 +257,7 @@ static int make_links(struct server *s)
 	o.name = "tail";
 	if (r == 0)
 		r = redis_link_new(&s->tail, &o);
-	if (password)
-		sodium_memzero(password, strlen(password));
-	free(password);
+	s->password = secrets_password_free(s->password);
 	return r;
 }
 
@@ -414,16 +357,26 @@ static int make_parts(struct server *s)
 							       .clock = &s->clock});
 }
 
+/* What the configuration names. */
+static int read_files(struct server *s)
+{
+	int r = secrets_view_key(s->view_key, s->config->view_key_file);
+
+	if (r >= 0)
+		r = secrets_password(&s->password, s->config->redis_password_file);
+	return r < 0 ? r : policy_start(s);
+}
+
 int server_new(struct server **ret, const struct server_options *opt)
 {
 	struct server *s = calloc(1, sizeof *s);
 	char host[64] = "";
 	sigset_t mask;
-	int r;
+	int r, code = EX_OSERR;
 
 	if (!s) {
 		config_free(opt->config);
-		return -ENOMEM;
+		return EX_OSERR;
 	}
 	s->config = opt->config;
 	s->config_path = opt->config_path;
@@ -431,13 +384,13 @@ int server_new(struct server **ret, const struct server_options *opt)
 	s->started_usec = boottime_usec();
 	gethostname(host, sizeof host - 1);
 	snprintf(s->daemon_id, sizeof s->daemon_id, "%s:%d", host, (int)getpid());
-	r = queue_key(s->base, sizeof s->base, s->config->bureau, "");
+	r = read_files(s);
+	if (r < 0)
+		code = r == -ENOMEM ? EX_OSERR : EX_CONFIG;
+	if (r >= 0)
+		r = queue_key(s->base, sizeof s->base, s->config->bureau, "");
 	if (r >= 0)
 		r = withdrawn_init(&s->withdrawn);
-	if (r >= 0)
-		r = load_view_key(s);
-	if (r >= 0)
-		r = policy_start(s);
 	/* Blocked before libzmq makes its threads: signals are the loop's alone. */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
@@ -458,8 +411,9 @@ int server_new(struct server **ret, const struct server_options *opt)
 	if (r >= 0)
 		r = make_parts(s);
 	if (r < 0) {
+		log_text(LOG_ERR, "cannot start: %s", strerror(-r));
 		server_free(s);
-		return r;
+		return code;
 	}
 	*ret = s;
 	return 0;
@@ -506,6 +460,7 @@ struct server *server_free(struct server *s)
 	sd_event_source_disable_unref(s->sigterm);
 	sd_event_unref(s->event);
 	policy_stop(s);
+	secrets_password_free(s->password);
 	config_free(s->config);
 	sodium_memzero(s->view_key, sizeof s->view_key);
 	free(s);

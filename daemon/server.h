@@ -22,6 +22,7 @@ struct server_options {
 	bool unsafe_redis;
 };
 
+/* 0, EX_CONFIG: a file that the configuration names has a fault, EX_OSERR; logged. */
 int server_new(struct server **ret, const struct server_options *opt);
 /* Runs until stopped. 0, or a sysexits code: EX_UNAVAILABLE, EX_CONFIG, EX_OSERR. */
 int server_run(struct server *s);

@@ -40,6 +40,7 @@ struct server {
 	struct feed *feed; /* NULL: none */
 	struct frame_context encode;
 	char curve_key[DIBAO_KEY_TEXT]; /* secret; "" = none, or bound already */
+	char *password;			/* secret; NULL: none, or handed to the links */
 	uint8_t view_key[DIBAO_VIEW_KEY_BYTES];
 	char base[64], daemon_id[128];
 	uint64_t epoch, started_usec, drain_until_usec;

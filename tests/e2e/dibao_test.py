@@ -289,6 +289,7 @@ def some(uids):
 class Daemon:
     def __init__(self, b, name, conf):
         self.b, self.name, self.conf, self.env, self.program = b, name, conf, {}, BUILD + "/bin/dibaod"
+        self.process = None
         self.control, self.config, self.out = b.path(name + ".ctl"), b.path(name + ".conf"), b.path(name + ".log")
         self.ipc = "ipc://" + b.path(name + ".zmq")
         self.tcp = f"tcp://127.0.0.1:{free_port()}"
@@ -351,7 +352,7 @@ class Daemon:
         return json.loads(answer)
 
     def log(self):
-        return self.process.log()
+        return self.process.log() if self.process else ""
 
     def wait_log(self, pattern, seconds=10, since=0):
         return until(lambda: re.search(pattern, self.log()[since:]), f"{self.name} logs {pattern}", seconds)
