@@ -35,7 +35,6 @@ struct feed {
 	size_t log_bytes;
 	struct http_stream *streams[STREAMS_MAX]; /* oldest first */
 	unsigned n_streams;
-	struct http_piece *state; /* made of the wall as it is; NULL: to be made */
 	unsigned n_in_turn;
 	bool state_due; /* all streams get the state; single changes are in it */
 	bool was_standing;
@@ -45,19 +44,29 @@ struct feed {
 
 /* ---- pieces ---- */
 
-/* An event of the stream; frees the buffer. */
-static struct http_piece *frame(struct feed *f, const char *event, struct jsonbuf *data)
+/* The head of an event; its data follows, in the same buffer. */
+static struct jsonbuf begin_event(const struct feed *f, const char *event)
+{
+	struct jsonbuf j = {0};
+	char head[80];
+
+	snprintf(head, sizeof head, "id: %08" PRIx32 "-%" PRIu64 "\nevent: %s\ndata: ", f->run,
+		 f->number, event);
+	jsonbuf_raw(&j, head);
+	return j;
+}
+
+/* Takes the buffer: a state is megabytes, which are not copied. */
+static struct http_piece *end_event(struct jsonbuf *j)
 {
 	struct http_piece *p = NULL;
-	char *text = NULL;
-	int n = -1;
 
-	if (!data->failed)
-		n = asprintf(&text, "id: %08" PRIx32 "-%" PRIu64 "\nevent: %s\ndata: %s\n\n",
-			     f->run, f->number, event, data->p);
-	jsonbuf_done(data);
-	if (n >= 0)
-		p = http_piece_new(text, (size_t)n);
+	jsonbuf_raw(j, "\n\n");
+	if (!j->failed) {
+		p = http_piece_new(j->p, j->n);
+		j->p = NULL;
+	}
+	jsonbuf_done(j);
 	if (!p && log_limited("memory"))
 		log_text(LOG_ERR, "no memory for an event of the page; it will ask for all");
 	return p;
@@ -197,12 +206,13 @@ static void write_board(const struct feed *f, struct jsonbuf *j)
 static struct http_piece *make_state(struct feed *f)
 {
 	struct feed_time t = f->opt.time(f->opt.userdata);
-	struct jsonbuf j = {0};
 	const struct item **v = NULL;
+	struct jsonbuf j;
 	size_t n = 0;
 
 	if (!t.is_standing && wall_shown(f->opt.wall, &v, &n) < 0)
 		return NULL;
+	j = begin_event(f, "state");
 	jsonbuf_open(&j, '{');
 	jsonbuf_key_int(&j, "v", 1);
 	jsonbuf_key_bool(&j, "demo", f->opt.is_demo);
@@ -222,13 +232,13 @@ static struct http_piece *make_state(struct feed *f)
 	jsonbuf_close(&j, ']');
 	jsonbuf_close(&j, '}');
 	free(v);
-	return frame(f, "state", &j);
+	return end_event(&j);
 }
 
 static struct http_piece *make_beat(struct feed *f)
 {
 	struct feed_time t = f->opt.time(f->opt.userdata);
-	struct jsonbuf j = {0};
+	struct jsonbuf j = begin_event(f, "beat");
 
 	jsonbuf_open(&j, '{');
 	jsonbuf_key(&j, "now_ms");
@@ -244,7 +254,7 @@ static struct http_piece *make_beat(struct feed *f)
 		jsonbuf_raw(&j, "null");
 	jsonbuf_key_text(&j, "link", t.link);
 	jsonbuf_close(&j, '}');
-	return frame(f, "beat", &j);
+	return end_event(&j);
 }
 
 /* ---- streams ---- */
@@ -312,19 +322,13 @@ void feed_attach(struct feed *f, struct http_request *r)
 		http_stream_write(s, f->log[(f->log_at + i) % LOG_MAX].piece);
 	if (at >= 0)
 		return;
-	if (!f->state)
-		f->state = make_state(f);
-	if (f->state)
-		http_stream_write(s, f->state);
-	else
-		http_stream_end(s);
+	write_and_unref(s, make_state(f));
 }
 
 /* ---- what changes ---- */
 
 static void change(struct feed *f)
 {
-	f->state = http_piece_unref(f->state);
 	f->number++;
 	if (f->state_due || ++f->n_in_turn <= BULK)
 		return;
@@ -337,10 +341,10 @@ static void change(struct feed *f)
 	}
 }
 
-static void tell(struct feed *f, const char *event, struct jsonbuf *j)
+static void tell(struct feed *f, struct jsonbuf *j)
 {
 	size_t len = j->n;
-	struct http_piece *p = frame(f, event, j);
+	struct http_piece *p = end_event(j);
 
 	if (!p) {
 		/* Its pages come back for the whole. */
@@ -357,38 +361,45 @@ static void tell(struct feed *f, const char *event, struct jsonbuf *j)
 void feed_put(struct feed *f, const struct item *i)
 {
 	struct feed_time t = f->opt.time(f->opt.userdata);
-	struct jsonbuf j = {0};
+	struct jsonbuf j;
 
 	change(f);
 	if (f->state_due || t.is_standing)
 		return;
+	j = begin_event(f, "put");
 	write_item(f, &j, i, &t);
-	tell(f, "put", &j);
+	tell(f, &j);
 }
 
 void feed_drop(struct feed *f, const uint8_t pid[DIBAO_PID_BYTES])
 {
-	struct jsonbuf j = {0};
+	struct jsonbuf j;
 
 	change(f);
 	if (f->state_due)
 		return;
+	j = begin_event(f, "drop");
 	jsonbuf_open(&j, '{');
 	jsonbuf_key(&j, "pid");
 	jsonbuf_hex(&j, pid, DIBAO_PID_BYTES);
 	jsonbuf_close(&j, '}');
-	tell(f, "drop", &j);
+	tell(f, &j);
 }
 
 static void send_state(struct feed *f)
 {
+	struct http_piece *p;
+
 	f->state_due = false;
 	f->number++;
 	forget_log(f);
-	http_piece_unref(f->state);
-	f->state = make_state(f);
-	if (f->state)
-		send_all(f, f->state);
+	if (!f->n_streams)
+		return;
+	p = make_state(f);
+	if (!p)
+		return;
+	send_all(f, p);
+	http_piece_unref(p);
 }
 
 static int on_state_timer(sd_event_source *src, uint64_t usec, void *userdata)
@@ -474,7 +485,6 @@ struct feed *feed_free(struct feed *f)
 	if (!f)
 		return NULL;
 	forget_log(f);
-	http_piece_unref(f->state);
 	sd_event_source_disable_unref(f->state_timer);
 	sd_event_source_disable_unref(f->beat_timer);
 	free(f);

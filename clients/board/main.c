@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -81,6 +82,9 @@ static int run(struct board_start *start)
 	sigset_t blocked;
 	int r;
 
+	/* A state of thousands of items is one block of megabytes, and goes back when it was sent:
+	 * by default the first one freed would make malloc keep the next. */
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 	log_open("dibao-board");
 	log_set_level(start->config_take->log_level);
 	if (sodium_init() < 0) {

@@ -117,14 +117,17 @@ class Shim:
     def __init__(self, b, name):
         path = b.path(name + ".shim")
         with open(path, "w+b") as f:
-            f.write(bytes(24))
+            f.write(bytes(32))
             f.flush()
-            self.words = memoryview(mmap.mmap(f.fileno(), 24)).cast("q")
+            self.words = memoryview(mmap.mmap(f.fileno(), 32)).cast("q")
         self.env = {"LD_PRELOAD": BUILD + "/tests/shim.so", "DIBAO_SHIM": path,
                     "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
     def step(self, ms):
         self.words[0] = ms
+
+    def step_boot(self, ms):
+        self.words[3] = ms
 
     def hold_syncs(self, yes=True):
         self.words[1] = yes

@@ -3,9 +3,10 @@
  * shim: loaded into a process (LD_PRELOAD) by a test that steps its wall clock or holds its syncs.
  *
  * The file named by DIBAO_SHIM holds a struct shim, which the test writes at any time. Only the
- * wall clock is stepped: CLOCK_MONOTONIC and CLOCK_BOOTTIME go on, as after `date -s`. While syncs
- * are held, fsync() and fdatasync() wait as on a disk that does not answer. Without the variable it
- * does nothing.
+ * wall clock is stepped: CLOCK_MONOTONIC and CLOCK_BOOTTIME go on, as after `date -s`; or only
+ * CLOCK_BOOTTIME, in whole seconds and not for timers of the kernel, as if time had gone by. While
+ * syncs are held, fsync() and fdatasync() wait as on a disk that does not answer. Without the
+ * variable it does nothing.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -17,9 +18,10 @@
 #include <unistd.h>
 
 struct shim {
-	int64_t ahead_ms;   /* wall clock, against the machine's */
-	int64_t hold_syncs; /* not 0: syncs wait */
-	int64_t n_held;	    /* syncs waiting now; written here */
+	int64_t ahead_ms;      /* wall clock, against the machine's */
+	int64_t hold_syncs;    /* not 0: syncs wait */
+	int64_t n_held;	       /* syncs waiting now; written here */
+	int64_t boot_ahead_ms; /* the time since boot, against the machine's: as after a sleep */
 };
 
 static volatile struct shim *shim;
@@ -44,6 +46,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
 {
 	int r = (int)syscall(SYS_clock_gettime, id, t);
 
+	if (r == 0 && shim && id == CLOCK_BOOTTIME)
+		t->tv_sec += shim->boot_ahead_ms / 1000;
 	if (r == 0 && shim && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
 		int64_t ns = t->tv_nsec + shim->ahead_ms % 1000 * 1000000;
 
