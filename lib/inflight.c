@@ -139,6 +139,8 @@ static int old_add(struct inflight *f, uint64_t hash, uint64_t handle, uint8_t c
 		o->alias = 0;
 		return 0;
 	}
+	if (f->n_old == INFLIGHT_OLD_MAX)
+		return -ENOBUFS;
 	*o = (struct old_item){.handle = handle, .hash = hash, .channel = channel, .acked = acked};
 	f->n_old++;
 	return 0;
@@ -212,6 +214,7 @@ int inflight_reset(struct inflight *f)
 		recent_drop(f);
 	}
 	f->floor_bytes = 0;
+	memset(f->bytes, 0, sizeof f->bytes);
 	f->old_settled = 0;
 	f->generation++;
 	if (!f->generation)
@@ -243,6 +246,11 @@ void inflight_forget_old(struct inflight *f, enum dibao_channel c)
 }
 
 /* ---- frames ---- */
+
+static bool is_urgent(enum dibao_channel c)
+{
+	return c == DIBAO_CHANNEL_PUBLIC_NOW || c == DIBAO_CHANNEL_PRIVATE_NOW;
+}
 
 static int grow(struct in_channel *c)
 {
@@ -281,6 +289,7 @@ static void advance_floor(struct inflight *f, struct in_channel *c)
 		c->floor = fr->number;
 		c->floor_token = fr->token;
 		f->floor_bytes += fr->bytes;
+		f->bytes[is_urgent((enum dibao_channel)(c - f->at))] -= fr->bytes;
 		if (f->keep_recent && fr->count)
 			recent_keep(f, (uint8_t)(c - f->at), fr);
 		frame_done(fr);
@@ -292,11 +301,15 @@ static void advance_floor(struct inflight *f, struct in_channel *c)
 int inflight_push(struct inflight *f, const struct wire_data *d, zmq_msg_t *payload,
 		  struct in_frame **ret)
 {
+	uint32_t *held = &f->bytes[is_urgent((enum dibao_channel)d->channel)];
+	size_t bytes = d->count ? zmq_msg_size(payload) : 0;
 	struct in_channel *c = &f->at[d->channel];
 	struct in_frame *fr;
 
 	if (d->number != c->next_number)
 		return -EPROTO;
+	if (f->window && *held && bytes && *held + bytes > f->window)
+		return -ENOBUFS;
 	if (c->n == c->cap) {
 		int r = grow(c);
 
@@ -307,7 +320,8 @@ int inflight_push(struct inflight *f, const struct wire_data *d, zmq_msg_t *payl
 	fr = frame_at(c, c->n++);
 	*fr = (struct in_frame){.number = d->number, .token = d->token, .count = d->count};
 	if (d->count) {
-		fr->bytes = (uint32_t)zmq_msg_size(payload);
+		fr->bytes = (uint32_t)bytes;
+		*held += fr->bytes;
 		zmq_msg_init(&fr->payload);
 		zmq_msg_move(&fr->payload, payload);
 	} else {

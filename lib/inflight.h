@@ -9,7 +9,11 @@
  * yet, the old handle stands for the new copy. Items are told again by the keyed hash of their
  * bytes.
  *
- * Bounds: INFLIGHT_FRAMES_MAX frames a channel (daemons send 256 at most), so bytes by the window.
+ * Bounds: INFLIGHT_FRAMES_MAX frames a channel (daemons send 256 at most); bytes by the window, of
+ * the ordinary channels and of those for what is urgent each by itself, where one frame may always
+ * be; INFLIGHT_OLD_MAX items of earlier connections, beyond which repeats are delivered. A frame is
+ * kept whole until its last item is acked, so who acks one item of each frame late holds a window,
+ * not more: a daemon that sends beyond it broke the protocol.
  */
 #ifndef LIB_INFLIGHT_H
 #define LIB_INFLIGHT_H
@@ -20,6 +24,7 @@
 
 enum {
 	INFLIGHT_FRAMES_MAX = 1024,
+	INFLIGHT_OLD_MAX = 256 * 1024,
 	INFLIGHT_RECENT_FRAMES = 256,
 	INFLIGHT_RECENT_BYTES = 256 * 1024
 };
@@ -64,18 +69,20 @@ struct inflight {
 		size_t bytes;
 	} recent;
 	uint32_t floor_bytes; /* moved past since the last ack went out */
+	uint32_t window;      /* 0: not told yet */
+	uint32_t bytes[2];    /* held in the ordinary channels; in those for what is urgent */
 	uint8_t key[16];
 };
 
 void inflight_init(struct inflight *f, bool keep_recent);
 void inflight_done(struct inflight *f);
 
-/* The connection is over: what was delivered becomes old; numbers begin anew. -ENOMEM: repeats may
- * be delivered. */
+/* The connection is over: what was delivered becomes old; numbers begin anew. -ENOMEM, -ENOBUFS:
+ * repeats may be delivered. */
 int inflight_reset(struct inflight *f);
 
 /* A frame arrived: takes the payload's content (count > 0). 0, -EPROTO (a number skipped or
- * repeated), -ENOMEM, -ENOBUFS. *ret is where it is kept, until the next push. */
+ * repeated), -ENOMEM, -ENOBUFS (beyond a bound). *ret is where it is kept, until the next push. */
 int inflight_push(struct inflight *f, const struct wire_data *d, zmq_msg_t *payload,
 		  struct in_frame **ret);
 uint64_t inflight_handle(const struct inflight *f, enum dibao_channel c, uint64_t number,

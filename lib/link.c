@@ -285,7 +285,7 @@ static int on_welcome(struct dibao_subscriber *s, const void *p, size_t len)
 		return 0;
 	s->lease_ms = w.lease_ms;
 	s->beat_ms = w.beat_ms;
-	s->granted = w.window_bytes;
+	s->granted = s->inflight.window = w.window_bytes;
 	if (!s->broke_protocol)
 		s->backoff_usec = 0;
 	s->calm_at = link_now() + CALM_USEC;
@@ -445,7 +445,8 @@ int link_receive(struct dibao_subscriber *s, uint64_t now)
 		drop_rest(s, &m);
 	zmq_msg_close(&m);
 	if (r < 0)
-		link_fail(s, DIBAO_REASON_PROTOCOL, "unexpected message");
+		link_fail(s, DIBAO_REASON_PROTOCOL,
+			  r == -ENOBUFS ? "more than the window" : "unexpected message");
 	return 1;
 }
 

@@ -371,6 +371,11 @@ def validation():
         x = json.loads(line)
         put(f'validate.{x["bytes"]}', x['ns'])
         row(f'validate {x["bytes"]} B', f'{x["ns"]} ns')
+    r = subprocess.run([tool('client_check')], capture_output=True, text=True, check=True)
+    for line in r.stdout.splitlines():
+        x = json.loads(line)
+        put(f'client_check.{x["bytes"]}', x['ns'])
+        row(f'client checks {x["bytes"]} B', f'{x["ns"]} ns')
 
 
 def plot():

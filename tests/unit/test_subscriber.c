@@ -295,6 +295,25 @@ static void it_is_told_when_all_that_was_before_has_been_delivered(void **state)
 	assert_int_equal(f->n_caught_up, 1);
 }
 
+/* A daemon that goes on without acks would have a slow application hold ever more. */
+static void what_goes_beyond_the_window_ends_the_connection(void **state)
+{
+	static uint8_t payload[WIRE_ITEM_HEADER_BYTES + UINT16_MAX];
+	struct fixture *f = *state;
+	uint8_t header[WIRE_HEADER_BYTES], buf[1024];
+
+	connect_subscriber(f);
+	wire_item_pack(payload, DIBAO_ITEM_EVENT, 0, UINT16_MAX - WIRE_ITEM_HEADER_BYTES);
+	for (unsigned i = 1; i <= 3; i++) {
+		struct wire_data d = {.count = 1, .number = i, .token = i};
+
+		wire_data_pack(header, &d);
+		say(f, header, sizeof header, payload, UINT16_MAX);
+	}
+	expect(f, WIRE_HELLO, true, buf, sizeof buf);
+	assert_int_equal(f->n, 2);
+}
+
 static void options_that_no_daemon_would_take_are_refused_with_a_reason(void **state)
 {
 	static const char *const one[] = {"tcp://127.0.0.1:1", NULL}, *const none[] = {NULL};
@@ -343,6 +362,7 @@ int main(void)
 		TEST(what_may_have_come_before_is_marked),
 		TEST(what_arrives_beside_an_ack_is_told_by_the_descriptor),
 		TEST(it_is_told_when_all_that_was_before_has_been_delivered),
+		TEST(what_goes_beyond_the_window_ends_the_connection),
 		TEST(options_that_no_daemon_would_take_are_refused_with_a_reason),
 	};
 
