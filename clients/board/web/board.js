@@ -20,6 +20,7 @@ import { nextExpiry, plan } from './plan.js';
 import { Store } from './store.js';
 
 const LADDER_MAX = 24;
+const MARK = '演示数据';
 const DRIFT_MS = 60000;
 const FADE_MS = 900; // longer than board.css fades
 const PLAN_PAUSE_MS = 30;
@@ -68,17 +69,24 @@ function readSettings(raw) {
 
 // ---- from the feed ----
 
+// The mark has a place of its own on each page.
+function unmarked(name) {
+	return typeof name === 'string' ? name.replace(`（${MARK}）`, '') : '';
+}
+
 function onState(state) {
 	if (!known) pages = []; // what stood there was no page of the rotation
 	known = true;
-	board = { name: clean(state.board?.name, LIMIT.station) };
+	board = { name: clean(unmarked(state.board?.name), LIMIT.station) };
 	settings = readSettings(state.settings);
-	labels = { own: '', district: clean(state.areas?.district, LIMIT.area), bureau: clean(state.areas?.bureau, LIMIT.area) };
+	labels = { district: clean(unmarked(state.areas?.district), LIMIT.area), bureau: clean(unmarked(state.areas?.bureau), LIMIT.area) };
 	standing = clean(state.standing, LIMIT.standing);
 	ladder = (Array.isArray(state.ladder) ? state.ladder : []).slice(0, LADDER_MAX).map((rank) => ({
 		code: clean(rank?.code, 16), name: clean(rank?.name, LIMIT.rank), class: clean(rank?.class, LIMIT.rank),
 	}));
-	document.body.classList.toggle('demo', state.demo === true);
+	// A bureau of invented people says so in its name: then each page does, whoever published.
+	const marked = [state.board?.name, ...Object.values(state.areas ?? {})].some((name) => String(name).includes(MARK));
+	document.body.classList.toggle('demo', state.demo === true || marked);
 	store.replace(state.items);
 	if (standing) moments.clear();
 	else for (const item of store.all()) offer(item);
@@ -211,7 +219,7 @@ function showTime() {
 	const { stale, text } = freshness.judge(now, performance.now());
 	setText($('fresh'), text);
 	$('fresh').classList.toggle('stale', stale);
-	$('time-unknown').hidden = now !== null;
+	$('time-unknown').classList.toggle('shown', now === null);
 	for (const [from, to] of [['date', '.big-date'], ['clock', '.big-clock']]) {
 		const big = document.querySelector(`.page.in ${to}`);
 		if (big) setText(big, $(from).textContent);

@@ -46,7 +46,7 @@ export function toItem(raw) {
 		area: AREAS.includes(raw.area) ? intern(raw.area) : 'bureau',
 		at: Number(raw.at) || 0,
 		published: Number(raw.published_ms) || 0,
-		org: intern(clean(raw.org, LIMIT.place)),
+		org: intern(clean(raw.org, LIMIT.place).replace('（演示数据）', '')), // each page says so
 		unit: intern(clean(raw.unit, LIMIT.place)),
 		showUnit: raw.show_unit === true,
 		name: clean(raw.name, LIMIT.name) || '（无姓名）',

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// A wall for tests: a real dibao-board with events of the test's own, in a directory of its own, and
+// Debian's Chromium on it. end() ends all of it, each by its own process.
+'use strict';
+
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { spawn } = require('child_process');
+const { until } = require('./tap.js');
+const events = require('./events.js');
+
+const ROOT = path.resolve(__dirname, '../..');
+const BUILD = process.env.DIBAO_BUILD || path.join(ROOT, 'build');
+const { chromium } = require(path.join(ROOT, 'build/web/node_modules/playwright-core'));
+const SHOTS = path.join(ROOT, 'build/web/shots');
+const SIZES = [[1366, 768], [1280, 1024], [1920, 1080], [3840, 2160]].flatMap(([w, h]) => [[w, h], [h, w]]);
+
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dibao-web-'));
+const boards = [];
+const bureaus = [];
+let browser = null;
+let count = 0;
+
+// A demonstration lets its last events come one by one: here these are events of nobody's area, so that
+// the whole list hangs there at once.
+function padded(list) {
+	return [...list, ...events.many(list.length > 8 ? 8 : Math.max(1, list.length), (i) => events.award(i, { org: '110000000000', age: 100 }))];
+}
+
+class Board {
+	// list: events of a demonstration, or null for a board of a bureau. options: of the sections of board.conf,
+	// { show: { rows: 8 } }; env: of the process.
+	constructor(list, { options = {}, env = {} } = {}) {
+		const home = path.join(directory, String(++count));
+		fs.mkdirSync(home);
+		const all = { board: { org: events.STATION, orgs_table: path.join(ROOT, 'config/orgs.tsv'), ranks_table: path.join(ROOT, 'config/ranks.tsv'), port: 0, cache: '', ...options.board }, show: options.show || {}, daemon: options.daemon || {} };
+		const conf = path.join(home, 'board.conf');
+		fs.writeFileSync(conf, Object.entries(all).map(([name, section]) =>
+			`[${name}]\n` + Object.entries(section).map(([k, v]) => `${k} = ${v}\n`).join('')).join(''));
+		const file = path.join(home, 'events.jsonl');
+		if (list) fs.writeFileSync(file, padded(list).map((e) => JSON.stringify(e) + '\n').join(''));
+		this.args = ['-c', conf, ...(list ? [`--demo=${file}`] : [])];
+		this.env = env;
+		boards.push(this);
+		this.start();
+	}
+
+	start() {
+		this.log = '';
+		this.process = spawn(path.join(BUILD, 'bin/dibao-board'), this.args, { env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+		for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (data) => (this.log += data));
+	}
+
+	async ready() {
+		this.url = await until('dibao-board says its address', () => {
+			if (this.process.exitCode !== null) throw new Error(`dibao-board ended: ${this.log}`);
+			return /http:\/\/[\d.:[\]a-f]+\//.exec(this.log)?.[0];
+		});
+		return this;
+	}
+
+	signal(name) {
+		this.process.kill(name);
+	}
+
+	// Ends it; it can start again.
+	async stop(name = 'SIGTERM') {
+		if (this.process.exitCode === null && this.process.signalCode === null) {
+			const gone = new Promise((resolve) => this.process.once('exit', resolve));
+			this.process.kill('SIGCONT');
+			this.process.kill(name);
+			const hard = setTimeout(() => this.process.kill('SIGKILL'), 5000);
+			await gone;
+			clearTimeout(hard);
+		}
+	}
+}
+
+// A real Redis and dibaod (bureau.py): what a board that is no demonstration hangs on.
+class Bureau {
+	constructor() {
+		this.process = spawn(path.join(__dirname, 'bureau.py'), { env: { ...process.env, DIBAO_BUILD: BUILD }, stdio: ['pipe', 'pipe', 'inherit'] });
+		this.said = [];
+		let rest = '';
+		this.process.stdout.on('data', (data) => {
+			const all = (rest + data).split('\n');
+			rest = all.pop();
+			this.said.push(...all);
+		});
+		this.asked = 0;
+		bureaus.push(this);
+	}
+
+	async #answer() {
+		const n = this.asked++;
+		return until('the bureau answers', () => {
+			if (this.process.exitCode !== null) throw new Error('bureau.py ended');
+			return this.said[n];
+		}, 30);
+	}
+
+	async ready() {
+		this.places = JSON.parse(await this.#answer());
+		return this;
+	}
+
+	// kill, start, pause, go_on: of dibaod.
+	async daemon(word) {
+		this.process.stdin.write(`${word}\n`);
+		await this.#answer();
+	}
+
+	async publish(list) {
+		const p = spawn(path.join(BUILD, 'bin/dibaoctl'), ['-c', this.places.config, 'publish'], { stdio: ['pipe', 'pipe', 'inherit'] });
+		let out = '';
+		p.stdout.on('data', (data) => (out += data));
+		p.stdin.end(list.map((e) => JSON.stringify(e) + '\n').join(''));
+		const code = await new Promise((resolve) => p.once('close', resolve));
+		if (code !== 0) throw new Error(`dibaoctl publish ended with ${code}: ${out.slice(-300)}`);
+	}
+
+	async board(options = {}) {
+		return board(null, { ...options, options: { ...options.options, daemon: { endpoints: this.places.ipc, ...options.options?.daemon } } });
+	}
+
+	async stop() {
+		if (this.process.exitCode !== null) return;
+		const gone = new Promise((resolve) => this.process.once('exit', resolve));
+		this.process.stdin.end();
+		await gone;
+	}
+}
+
+async function bureau() {
+	return new Bureau().ready();
+}
+
+async function board(list, options) {
+	return new Board(list, options).ready();
+}
+
+async function chrome() {
+	browser ??= await chromium.launch({
+		executablePath: '/usr/bin/chromium',
+		args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+			'--disable-sync', '--enable-precise-memory-info', ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
+	});
+	return browser;
+}
+
+// The page of a board, once it shows what the server told it. page.faults: violations of the CSP, errors.
+// options: size, motion (else reduced), clock (else the browser's own).
+async function open(on, { size = [1366, 768], motion = false, clock = false } = {}) {
+	const page = await (await chrome()).newPage({ viewport: { width: size[0], height: size[1] }, reducedMotion: motion ? 'no-preference' : 'reduce' });
+	page.faults = [];
+	page.on('pageerror', (error) => page.faults.push(`error: ${error.message}`));
+	page.on('console', (m) => {
+		if (m.type() === 'error' && !/favicon|Failed to load resource/.test(m.text())) page.faults.push(`console: ${m.text()}`);
+	});
+	await page.addInitScript(() => {
+		window.violations = [];
+		document.addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
+	});
+	if (clock) await page.clock.install();
+	await page.goto(on.url);
+	await page.waitForFunction(() => document.querySelector('.page.in') && document.getElementById('station').textContent);
+	return page;
+}
+
+async function place(page) {
+	const [, n, m] = /第 (\d+) 页 共 (\d+) 页/.exec(await page.textContent('#count'));
+	return { n: +n, m: +m };
+}
+
+// The next page, by the page's own clock. Needs { clock: true }.
+async function turn(page, seconds = 12) {
+	await page.clock.runFor(seconds * 1000);
+}
+
+// Keeps what is on the screen under build/web/shots.
+async function shot(page, name) {
+	fs.mkdirSync(SHOTS, { recursive: true });
+	await page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
+}
+
+async function end() {
+	if (browser) await browser.close();
+	for (const one of boards) await one.stop();
+	for (const one of bureaus) await one.stop();
+	fs.rmSync(directory, { recursive: true, force: true });
+}
+
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => end().finally(() => process.exit(1)));
+
+module.exports = { board, bureau, open, place, turn, shot, end, SIZES, ROOT, BUILD };
