@@ -352,7 +352,6 @@ static void write_first_cursor(struct starting *st, struct session *s)
 		return;
 	}
 	st->failed = true;
-	st->cursor_written = true;
 	answered(st);
 }
 

@@ -218,6 +218,16 @@ static inline void take_away(struct fixture *f, const char *name)
 	redis(f, "HINCRBY " BASE "lease:%s counter 1", name);
 }
 
+static inline struct access *policy_of(const char *words)
+{
+	FILE *f = fmemopen((void *)(uintptr_t)words, strlen(words), "r");
+	struct access *a = NULL;
+
+	assert_int_equal(access_parse(&a, f, "policy", stderr), 0);
+	fclose(f);
+	return a;
+}
+
 /* ---- clients ---- */
 
 static inline struct client *client_new(struct fixture *f)

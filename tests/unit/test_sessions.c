@@ -349,16 +349,6 @@ after_a_rollback_frames_up_to_a_place_may_repeat_and_places_are_stored_anew(void
 	assert_int_equal(k->flags, 0);
 }
 
-static struct access *policy_of(const char *words)
-{
-	FILE *f = fmemopen((void *)(uintptr_t)words, strlen(words), "r");
-	struct access *a = NULL;
-
-	assert_int_equal(access_parse(&a, f, "policy", stderr), 0);
-	fclose(f);
-	return a;
-}
-
 static void another_policy_ends_who_holds_more_than_it_grants(void **state)
 {
 	struct fixture *f = *state;

@@ -503,6 +503,47 @@ static void a_standby_asks_again_by_itself(void **state)
 	assert_int_equal(k->n_told[WIRE_STANDBY], 1);
 }
 
+/* Not more often than there is a chance. */
+static void a_standby_asks_when_the_lease_may_be_free(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_new(f);
+	uint64_t now = boottime_usec();
+
+	durable(f, "gw");
+	redis(f, "FCALL dibao_lease 1 " BASE " gw other %d host:2", LONG_MS);
+	k->hello.durable = text("gw");
+	say_hello(k);
+	wait_until(f, k->n_told[WIRE_STANDBY]);
+	assert_in_range(session_of(f, k)->lease_due_usec, now + LONG_MS * 1000ull / 3,
+			boottime_usec() + LONG_MS * 1000ull / 3);
+	redis(f, "FCALL dibao_lease 1 " BASE " gw other 60000 host:2");
+	now = boottime_usec();
+	start_retry_standby(f->sessions, session_of(f, k), now);
+	assert_true(session_of(f, k)->lease_asked);
+	wait_until(f, !session_of(f, k)->lease_asked);
+	assert_in_range(session_of(f, k)->lease_due_usec, now + 30000000, now + 90000000);
+}
+
+static void a_name_that_the_policy_does_not_grant_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct access *fresh =
+		policy_of("[local]\nkind = gateway\ntypes = *\norgs = *\n"
+			  "channels = public private public-now private-now\ndurable = gw\n");
+	struct client *k;
+
+	assert_int_equal(sessions_set_policy(f->sessions, fresh), 0);
+	access_free(f->policy);
+	f->policy = fresh;
+	k = client_named(f, "gw");
+	wait_active(f, k);
+	k = client_named(f, "other");
+	wait_until(f, k->n_told[WIRE_GOODBYE]);
+	assert_int_equal(reason_told(k), DIBAO_REASON_REFUSED);
+	assert_string_equal(redis(f, "HGET " BASE "lease:other instance"), "");
+}
+
 static void a_standby_outlasts_redis(void **state)
 {
 	struct fixture *f = *state;
@@ -573,6 +614,8 @@ int main(void)
 		TEST(without_redis_one_is_dropped_without_a_word_and_comes_again),
 		TEST(an_answer_of_redis_that_makes_no_sense_lets_nobody_in),
 		TEST(a_standby_asks_again_by_itself),
+		TEST(a_standby_asks_when_the_lease_may_be_free),
+		TEST(a_name_that_the_policy_does_not_grant_is_refused),
 		TEST(a_standby_outlasts_redis),
 		TEST(what_a_session_holds_is_told_in_the_policys_terms),
 	};
