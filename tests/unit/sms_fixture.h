@@ -34,6 +34,10 @@
 	HEAD("award")                                                                                  \
 	WHO ISSUER "\"private\":true,\"body\":{\"kind\":{\"code\":\"A08\",\"name\":\"岗位能手\"}," \
 		   "\"state\":\"final\"}}"
+#define PRIVATE_PROPOSAL                                                                              \
+	HEAD("award")                                                                                 \
+	WHO ISSUER "\"private\":true,\"body\":{\"kind\":{\"code\":\"A08\",\"name\":\"岗位能手\"}" \
+		   "," PROPOSED "}}"
 #define PROMOTION(state)                                                                               \
 	HEAD("promotion")                                                                              \
 	WHO ISSUER "\"body\":{\"from\":{\"code\":\"R05\",\"name\":\"三级辅司\"},"                  \

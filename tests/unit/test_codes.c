@@ -88,6 +88,7 @@ static void the_exact_code_counts_before_a_prefix_and_the_drivers_own_before_all
 	assert_string_equal(find(c, "kannel", " MK:0001\r\n").meaning, "own exact");
 	assert_string_equal(find(c, "other", "MK:0001").meaning, "any exact");
 	assert_true(find(c, "other", "MK:0001").number);
+	assert_string_equal(find(c, "other", "MK:00012").meaning, "longer prefix");
 	assert_string_equal(find(c, "spool", "anything").meaning, "whatever");
 	assert_string_equal(find(c, "spool", "").meaning, "whatever");
 	codes_free(c);

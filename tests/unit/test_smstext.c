@@ -152,6 +152,16 @@ static void every_edge_of_a_long_text_is_settled(void **state)
 	assert_string_equal(settled, text);
 }
 
+static void a_pause_in_an_earlier_part_is_of_no_use(void **state)
+{
+	char text[4100], want[4100];
+
+	(void)state;
+	snprintf(text, sizeof text, "一，%s", text_of(64 + 67, "𠮷字"));
+	snprintf(want, sizeof want, "一，%s", text_of(64 + 67, " 𠮷字"));
+	assert_string_equal(settle(text, 0), want);
+}
+
 static void no_room_for_a_blank_is_told_and_the_text_left(void **state)
 {
 	char buf[300];
@@ -215,6 +225,7 @@ int main(void)
 		cmocka_unit_test(the_signature_that_a_gateway_puts_in_front_moves_the_edge),
 		cmocka_unit_test(a_text_of_one_part_has_no_edge),
 		cmocka_unit_test(every_edge_of_a_long_text_is_settled),
+		cmocka_unit_test(a_pause_in_an_earlier_part_is_of_no_use),
 		cmocka_unit_test(no_room_for_a_blank_is_told_and_the_text_left),
 		cmocka_unit_test(values_lose_what_is_not_seen_and_keep_rare_characters),
 		cmocka_unit_test(line_ends_and_runs_of_blanks_become_one_blank),

@@ -289,12 +289,15 @@ static void the_template_with_the_most_words_that_fit_is_taken(void **state)
 	put("award.retraction.tmpl", "parts: 2\n---\n撤回\n");
 	put("award.retraction.private.tmpl", "parts: 2\n---\n文书撤回\n");
 	put("penalty.P04.tmpl", "---\n{name:8}P04\n");
+	put("award.z9.tmpl", "---\n{name:8}z9\n");
 	if (load(&plain) < 0)
 		fail_msg("%s: %s", fault.file, fault.reason);
 	assert_string_equal(found(AWARD("A03", "\"state\":\"final\""), 0), "award.final");
 	assert_string_equal(found(AWARD("A08", "\"state\":\"final\""), 0), "award.final.A08");
 	assert_string_equal(found(AWARD("A08", PROPOSED), 0), "award.proposed");
 	assert_string_equal(found(PRIVATE_AWARD, 0), "award.private");
+	assert_string_equal(found(PRIVATE_PROPOSAL, 0), "award.proposed");
+	assert_string_equal(found(AWARD("z9", "\"state\":\"final\""), 0), "award.z9");
 	assert_string_equal(found(AWARD("A08", "\"state\":\"final\""), TEMPLATE_CORRECTION),
 			    "award.correction");
 	assert_string_equal(found(RETRACTION, TEMPLATE_RETRACTION), "award.retraction");
