@@ -4,8 +4,9 @@
 # seeds/run.sh: the whole of dibao at work, on a private Redis (make run).
 #
 # Starts Redis on a unix socket, dibaod, a publisher of seed events, a subscriber
-# that prints them as they arrive, and dibao-sms, whose texts go into files
-# (spool) and are printed too; says what runs where; and goes on until Ctrl-C, SIGTERM or the terminal's hang-up. All data is new each time and
+# that prints them as they arrive, dibao-sms, whose texts go into files (spool) and
+# are printed too, and a station's display board; says what runs where; and goes on
+# until Ctrl-C, SIGTERM or the terminal's hang-up. All data is new each time and
 # lies in build/run/, logs too; nothing outside build/ is touched. One run per
 # build directory.
 #
@@ -110,7 +111,8 @@ has_subscriber() { $ctl clients --json | grep -q '"state":"active"'; }
 mkdir -p "$BUILD" || exit 1
 exec 9>"$BUILD/run.lock"
 flock -n 9 || { say "make run: it runs already, in $run" >&2; exit 1; }
-for tool in redis-server redis-cli setsid setpriv "$bin/dibaod" "$bin/dibaoctl" "$bin/dibao-seed" "$bin/dibao-sms"; do
+for tool in redis-server redis-cli setsid setpriv "$bin/dibaod" "$bin/dibaoctl" "$bin/dibao-seed" "$bin/dibao-sms" \
+	"$bin/dibao-board"; do
 	command -v "$tool" >/dev/null || { say "make run: $tool is missing" >&2; exit 1; }
 done
 rm -rf "$run" && mkdir -m 700 "$run" && mkfifo "$run/events" "$run/tick" || exit 1
@@ -144,12 +146,13 @@ terminal=
 [ -t 1 ] && terminal=1
 ctl="$bin/dibaoctl -c ${conf#"$root"/}"
 
-# Keys for this run alone: the daemon's, and those of two subscribers who may see all types.
+# Keys for this run alone: the daemon's, those of two subscribers who may see all types, and a board's.
 {
 	$ctl keygen tail --kind gateway --out "$run/tail.key" >"$run/access.conf" &&
 		$ctl keygen dibaod --server --out "$run/dibaod.key" >>"$conf" &&
 		printf 'key_file = %s\n' "$run/tail.key" >>"$conf" &&
-		$ctl keygen sms-1 --kind gateway --out "$run/sms.key" >>"$run/access.conf"
+		$ctl keygen sms-1 --kind gateway --out "$run/sms.key" >>"$run/access.conf" &&
+		$ctl keygen board-1 --kind board --out "$run/board.key" >>"$run/access.conf"
 } 2>"$run/keygen.log" || fail "dibaoctl keygen failed" keygen
 
 start redis redis-server "$run/redis.conf"
@@ -188,6 +191,26 @@ directory = $run/spool
 CONF
 start sms "$bin/dibao-sms" -c "$run/sms.conf"
 until_true sms 10 grep -q '^notice active: ' "$run/sms.log"
+
+# The wall of a station, with its district and the bureau; the page finds a port of its own.
+cat >"$run/board.conf" <<CONF
+[daemon]
+bureau = $bureau
+endpoints = $endpoint
+server_key = $(server_key)
+key_file = $run/board.key
+durable = board-1
+
+[board]
+org = 320508530000
+orgs_table = config/orgs.tsv
+ranks_table = config/ranks.tsv
+cache = $run/board.db
+port = 0
+CONF
+start board "$bin/dibao-board" -c "$run/board.conf"
+until_true board 10 grep -q 'the page is at' "$run/board.log"
+page=$(sed -n 's/.*the page is at //p' "$run/board.log")
 start tail $ctl tail
 until_true tail 5 has_subscriber # or it would miss the first event
 
@@ -199,6 +222,7 @@ dibao runs, with the events of a bureau marked as a demonstration (演示数据)
   subscriber  prints below what arrives, an event about every ${INTERVAL:-3} s
   dibao-sms   texts go into $run/spool/out and are printed below (短信);
               a proposal gets none, and none goes to a real number
+  dibao-board $page  the wall of a station: open it in a browser
   all files   $run (logs: *.log)
 
 Try in another terminal, from $root:

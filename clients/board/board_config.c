@@ -47,7 +47,7 @@ static const struct option_spec rows[] = {
 	{"show", "moment_ms", KIND_MS, AT(moment_ms), "20s", 3 * SECOND, 2 * MINUTE, false, NULL},
 	{"show", "moment_within_ms", KIND_MS, AT(moment_within_ms), "15min", 0, 1 * DAY, false,
 	 NULL},
-	{"show", "standing_after_ms", KIND_MS64, AT(standing_after_ms), "72h", 1 * MINUTE,
+	{"show", "standing_after_ms", KIND_MS64, AT(standing_after_ms), "3d", 1 * MINUTE,
 	 3650 * DAY, false, NULL},
 	{"show", "standing_text", KIND_TEXT, AT(standing_text),
 	 "数据长时间未更新，人员信息暂停展示", 1, 300, false, NULL},

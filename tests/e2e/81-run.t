@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # make run: what it says, what it shows, and that it leaves nothing behind however it ends.
+import json
 import os
 import re
 import select
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(os.environ.get("DIBAO_BUILD", os.path.join(ROOT, "build")), "bin")
@@ -121,6 +123,22 @@ def texts_go_out_into_files_and_are_shown_and_each_says_that_it_is_a_demonstrati
         texts = [l for l in run.shown() if l.startswith("短信")]
         assert all(re.match(r"短信 → 154\*\*\*\*\d{4}  【演示公安】演示", l) for l in texts), texts
         assert len(os.listdir(f"{tmp}/run/spool/out")) >= len(texts)
+
+
+@test
+def the_wall_of_a_station_has_an_address_and_its_page_moves():
+    with fresh() as tmp, Run(tmp) as run:
+        wait_for("the introduction", lambda: "Ctrl-C" in run.said(), 15)
+        address = re.search(r"dibao-board (http://127\.0\.0\.1:\d+/)", run.said())[1]
+        with urllib.request.urlopen(address, timeout=10) as r:
+            assert b"<html" in r.read()
+        puts, lines = 0, []
+        with urllib.request.urlopen(address + "events", timeout=30) as r:
+            while puts < 3:
+                lines.append(r.readline().decode())
+                puts += lines[-1] == "event: put\n"
+        state = json.loads(lines[lines.index("event: state\n") + 1][6:])
+        assert state["demo"] is True and state["board"]["name"] == "胥江派出所", state["board"]
 
 
 @test
