@@ -143,6 +143,8 @@ struct access_answer access_narrow(const struct access_entry *e, struct access_r
 
 	if (!a.yes)
 		return a;
+	if (e->kind == ACCESS_PUBLISHER_RELAY)
+		return answer(e, false, e->kind_line, "kind: a publisher-relay receives nothing");
 	if (e->kind == ACCESS_BOARD && !f->public_view)
 		return answer(e, false, e->kind_line, "kind: a board gets the public view alone");
 	for (unsigned i = 0; i < f->n_types; i++)

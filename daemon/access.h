@@ -11,6 +11,8 @@
  * A board is structurally narrow: a file that grants it a private type, an unknown one (unknown
  * types are private), `*`, a private channel or the full view does not load.
  *
+ * Of a publisher-relay types and organisations say what it publishes; it receives nothing.
+ *
  * Nothing here knows a socket, a session or the time of day.
  */
 #ifndef DAEMON_ACCESS_H

@@ -180,6 +180,8 @@ static json_t *do_status(struct server *s, const char *who)
 		{"protocol_errors", s->sessions->n_protocol_errors},
 		{"superseded", s->sessions->n_superseded},
 		{"no_session", s->sessions->n_no_session},
+		{"relayed", s->sessions->n_relayed},
+		{"relay_refused", s->sessions->n_relay_refused},
 		{"receipts", s->sessions->n_receipts},
 		{"canaries", canary_counters(s->canary)->n_flights},
 		{"canary_ms", (uint64_t)canary_counters(s->canary)->last_ms},
@@ -210,7 +212,7 @@ static json_t *do_reload(struct server *s, const char *who)
 	return json_pack("{s:b, s:s}", "ok", 1, "text", text);
 }
 
-static json_t *answer_to(struct server *s, const char *who, const char *request, size_t len)
+char *control_answer(struct server *s, const char *who, const char *verb, size_t len)
 {
 	static const struct {
 		const char *verb;
@@ -220,14 +222,17 @@ static json_t *answer_to(struct server *s, const char *who, const char *request,
 		{"clients", do_clients},
 		{"reload", do_reload},
 	};
-	json_t *q = json_loadb(request, len, JSON_REJECT_DUPLICATES, NULL), *a = NULL;
-	const char *verb = json_string_value(json_object_get(q, "do"));
+	json_t *a = NULL;
+	char *text;
 
-	for (size_t i = 0; verb && i < sizeof verbs / sizeof verbs[0]; i++)
-		if (!strcmp(verb, verbs[i].verb))
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strlen(verbs[i].verb) == len && !memcmp(verb, verbs[i].verb, len))
 			a = verbs[i].fn(s, who);
-	json_decref(q);
-	return a ? a : failure(verb ? "no such request" : "expected one JSON object with \"do\"");
+	if (!a)
+		a = failure(len ? "no such request" : "expected one JSON object with \"do\"");
+	text = json_dumps(a, JSON_COMPACT);
+	json_decref(a);
+	return text;
 }
 
 /* ---- connections ---- */
@@ -236,10 +241,12 @@ static int on_peer(sd_event_source *src, int fd, uint32_t revents, void *userdat
 
 static void peer_answer(struct peer *p)
 {
-	json_t *a = answer_to(p->control->server, p->who, p->request, p->n_request);
+	json_t *q = json_loadb(p->request, p->n_request, JSON_REJECT_DUPLICATES, NULL);
+	const char *verb = json_string_value(json_object_get(q, "do"));
 
-	p->answer = json_dumps(a, JSON_COMPACT);
-	json_decref(a);
+	p->answer = control_answer(p->control->server, p->who, verb ? verb : "",
+				   verb ? strlen(verb) : 0);
+	json_decref(q);
 	if (!p->answer) {
 		peer_free(p);
 		return;

@@ -12,9 +12,14 @@
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
 
+#include <stddef.h>
+
 struct server;
 struct control;
 
+/* What this verb ("status", "clients", "reload") answers, as a JSON object in one line; the
+ * caller's. NULL: no memory. `who` asks, for the audit stream. */
+char *control_answer(struct server *s, const char *who, const char *verb, size_t len);
 int control_new(struct control **ret, struct server *s, const char *path);
 struct control *control_free(struct control *c); /* removes the socket's file */
 

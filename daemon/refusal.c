@@ -58,6 +58,21 @@ static const struct access_entry *sender(const struct sessions *m)
 	return who ? access_who(m->opt.policy, who) : NULL;
 }
 
+const struct access_entry *refuse_unknown(struct sessions *m, uint32_t routing_id)
+{
+	const char *who = zap_user(m->opt.zap, router_user_id(m->opt.router));
+	const struct access_entry *e = sender(m);
+	/* A key is let in only while the policy knows it. */
+	bool had = who && strcmp(who, ZAP_INSECURE) != 0;
+
+	if (!e)
+		refuse(m, routing_id, had ? DIBAO_REASON_REVOKED : DIBAO_REASON_REFUSED,
+		       had   ? "not in the policy any more"
+		       : who ? "nothing is granted to who has no key"
+			     : "not authenticated");
+	return e;
+}
+
 /* Who pours in what no session is for is told five times a second, not once a message: the answer
  * would cost more than the reading. */
 static bool told_just_now(struct sessions *m, uint32_t routing_id, enum dibao_reason why)

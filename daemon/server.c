@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server.h"
+#include "admin.h"
 #include "audit.h"
 #include "bringup.h"
 #include "canary.h"
@@ -341,6 +342,8 @@ static int make_parts(struct server *s)
 								  .fanout = s->fanout,
 								  .zap = s->zap,
 								  .limits = s->limits,
+								  .on_ask = admin_on_ask,
+								  .userdata = s,
 								  .policy = s->policy});
 	if (r < 0)
 		return r;

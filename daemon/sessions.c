@@ -287,6 +287,14 @@ void sessions_on_message(struct sessions *m, uint32_t routing_id, const void *fr
 		start_hello(m, routing_id, s, frame, len, now);
 		return;
 	}
+	if (kind == WIRE_PUBLISH && !s) {
+		relay_on_publish(m, routing_id, frame, len);
+		return;
+	}
+	if (kind == WIRE_ASK && m->opt.on_ask) {
+		m->opt.on_ask(routing_id, frame, len, m->opt.userdata);
+		return;
+	}
 	if (!s) {
 		if (kind != WIRE_BYE)
 			refuse(m, routing_id, DIBAO_REASON_NO_SESSION, "say HELLO first");
@@ -416,6 +424,7 @@ struct sessions *sessions_free(struct sessions *m)
 	while (m->first)
 		retire(m, m->first);
 	on_reap(NULL, m);
+	relay_free(m);
 	sd_event_source_disable_unref(m->reaper);
 	sd_event_source_disable_unref(m->tick);
 	sd_event_source_disable_unref(m->cursor_timer);

@@ -36,9 +36,14 @@ struct sessions_options {
 	struct lanes *lanes;
 	struct fanout *fanout;
 	const struct zap *zap;
-	struct limits *limits;	     /* NULL: none */
+	struct limits *limits; /* NULL: none */
+	/* ASK, which needs no session. */
+	void (*on_ask)(uint32_t routing_id, const void *frame, size_t len, void *userdata);
+	void *userdata;
 	const struct access *policy; /* until sessions_set_policy() */
 };
+
+struct relay_peer;
 
 struct sessions {
 	struct sessions_options opt;
@@ -54,7 +59,9 @@ struct sessions {
 		uint32_t routing_id;
 		unsigned n_broken; /* protocol errors, each within a second of the last */
 		uint64_t until_usec;
-	} told[SESSIONS_TOLD]; /* refusal.c: whom, lately */
+	} told[SESSIONS_TOLD];	   /* refusal.c: whom, lately */
+	struct relay_peer *relays; /* relay.c: with events on their way, owned */
+	uint64_t n_relayed, n_relay_refused;
 	uint64_t n_refused, n_revoked, n_protocol_errors, n_superseded, n_no_session, n_receipts,
 		n_muted;
 };
@@ -99,6 +106,8 @@ void session_log(int level, const char *id, const struct session *s, const char 
  * some are looked at all the same. */
 void refusal_broken(struct sessions *m, uint32_t routing_id);
 bool refusal_is_muted(struct sessions *m, uint32_t routing_id, uint64_t now);
+/* Who sent the message being handed on, by the policy in force; or NULL, and it was refused. */
+const struct access_entry *refuse_unknown(struct sessions *m, uint32_t routing_id);
 void refusal_count(struct sessions *m, enum dibao_reason why);
 /* Who has no session: GOODBYE, one line, one count. Inside the router's on_message or on_garbage.
  */
@@ -109,6 +118,11 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 /* What a session holds, in the policy's terms. */
 struct access_request start_held(const struct session *s);
 void start_retry_standby(struct sessions *m, struct session *s, uint64_t now);
+
+/* relay.c */
+void relay_hello(struct sessions *m, uint32_t routing_id, const struct wire_hello *h);
+void relay_on_publish(struct sessions *m, uint32_t routing_id, const void *frame, size_t len);
+void relay_free(struct sessions *m);
 
 /* The instance as Redis has it. */
 void lease_instance_hex(char ret[2 * WIRE_INSTANCE_BYTES + 1], const struct session *s);

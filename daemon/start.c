@@ -541,7 +541,7 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 	struct wire_hello h;
 	struct asked a;
 	const char *who = zap_user(m->opt.zap, router_user_id(m->opt.router));
-	const struct access_entry *e = who ? access_who(m->opt.policy, who) : NULL;
+	const struct access_entry *e;
 	const char *why = "malformed";
 	char text[160];
 
@@ -564,16 +564,13 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		refuse(m, routing_id, DIBAO_REASON_DRAINING, "daemon is stopping");
 		return;
 	}
-	if (!e) {
-		/* A key is let in only while the policy knows it. */
-		bool had = who && strcmp(who, ZAP_INSECURE) != 0;
-
-		refuse(m, routing_id, had ? DIBAO_REASON_REVOKED : DIBAO_REASON_REFUSED,
-		       had   ? "not in the policy any more"
-		       : who ? "nothing is granted to who has no key"
-			     : "not authenticated");
+	if (h.publishes) {
+		relay_hello(m, routing_id, &h);
 		return;
 	}
+	e = refuse_unknown(m, routing_id);
+	if (!e)
+		return;
 	if (!m->accepting)
 		return;
 	if (m->opt.limits) {

@@ -10,11 +10,17 @@
  * Bounds: WINDOW_MAX events in flight. Redis reads on whether or not we take its answers, so a
  * blocking send cannot wait for ourselves; it ends by the timeout.
  *
+ * Through a daemon (dealer.h) it is the same, but that answers carry the number of their event, for
+ * a daemon refuses at once what it need not ask Redis about: an answer waits in its place of the
+ * ring.
+ *
  * Failure: the connection is given up for good at its first fault, and all in flight answers
  * -ENOTCONN. It is not opened again in here: the caller makes a new publisher and publishes again
  * what was not answered; what had been stored answers `repeat`.
  */
+#include "dealer.h"
 #include "queue.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -30,12 +36,15 @@ enum { WINDOW_MAX = 4096, WINDOW_DEFAULT = 256 };
 struct waiting {
 	dibao_publish_done done;
 	void *userdata;
-	int refused; /* found wrong before it was sent: reported in its turn */
+	int known; /* outcome or error, ahead of its turn: wrong before it was sent, or answered */
 	struct dibao_error err;
 };
 
 struct dibao_publisher {
-	redisContext *redis;
+	redisContext *redis;   /* NULL: through a daemon */
+	struct dealer *dealer; /* NULL: to Redis */
+	uint64_t first_id;     /* of the oldest in flight, through a daemon */
+	unsigned window_max;
 	char base[QUEUE_KEY_MAX];
 	unsigned window;
 	/* In flight, oldest first: a ring of WINDOW_MAX. */
@@ -107,6 +116,7 @@ int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_o
 	if (!p)
 		return fail(err, -ENOMEM, "no memory");
 	p->window = WINDOW_DEFAULT;
+	p->window_max = WINDOW_MAX;
 	p->ring = calloc(WINDOW_MAX, sizeof *p->ring);
 	r = p->ring ? open_connection(p, opt, err) : fail(err, -ENOMEM, "no memory");
 	if (r == 0)
@@ -119,10 +129,39 @@ int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_o
 	return 0;
 }
 
+int dibao_publisher_new_relay(struct dibao_publisher **ret, const struct dibao_relay_options *opt,
+			      struct dibao_error *err)
+{
+	struct dealer_options o = {.endpoint = opt->endpoint,
+				   .server_key = opt->curve_server_key,
+				   .key_file = opt->curve_key_file,
+				   .timeout_ms = opt->timeout_ms};
+	struct dibao_publisher *p = calloc(1, sizeof *p);
+	int r = 0;
+
+	if (p)
+		p->ring = calloc(WINDOW_MAX, sizeof *p->ring);
+	if (!p || !p->ring)
+		r = fail(err, -ENOMEM, "no memory");
+	if (r == 0)
+		r = dealer_open(&p->dealer, &o, err);
+	if (r == 0)
+		r = dealer_hello_publish(p->dealer, opt->bureau, &p->window_max, err);
+	if (r < 0) {
+		dibao_publisher_free(p);
+		return r;
+	}
+	p->window_max = p->window_max < WINDOW_MAX ? p->window_max : WINDOW_MAX;
+	p->window = p->window_max;
+	*ret = p;
+	return 0;
+}
+
 static void report(struct dibao_publisher *p, int outcome, const struct dibao_error *err)
 {
 	struct waiting w = p->ring[p->head];
 
+	p->first_id++;
 	p->head = (p->head + 1) % WINDOW_MAX;
 	p->n--;
 	if (w.done)
@@ -133,11 +172,15 @@ static void break_off(struct dibao_publisher *p)
 {
 	struct dibao_error err;
 
-	fail(&err, -ENOTCONN,
-	     "connection to Redis lost: what was in flight may or may not be stored");
+	fail(&err, -ENOTCONN, "connection lost: what was in flight may or may not be stored");
 	p->broken = true;
-	while (p->n)
-		report(p, -ENOTCONN, &err);
+	while (p->n) {
+		struct waiting *w = &p->ring[p->head];
+		struct dibao_error own = w->err;
+
+		/* What is known is told, whatever became of the rest. */
+		report(p, w->known ? w->known : -ENOTCONN, w->known ? &own : &err);
+	}
 }
 
 struct dibao_publisher *dibao_publisher_free(struct dibao_publisher *p)
@@ -148,6 +191,7 @@ struct dibao_publisher *dibao_publisher_free(struct dibao_publisher *p)
 		break_off(p);
 	if (p->redis)
 		redisFree(p->redis);
+	dealer_close(p->dealer);
 	free(p->ring);
 	free(p);
 	return NULL;
@@ -189,6 +233,53 @@ static int outcome_of(const redisReply *r, struct dibao_error *err)
 	return fail(err, -EIO, "unexpected answer of Redis");
 }
 
+/* An OUTCOME of an event in flight into its place. -ENOTCONN: it says that the queue is away. */
+static int note_outcome(struct dibao_publisher *p, const uint8_t *frame, size_t len)
+{
+	static const int codes[] = {
+		[WIRE_FAULT_INVALID] = -EINVAL, [WIRE_FAULT_NOREF] = -ENOENT,
+		[WIRE_FAULT_PERSON] = -EPERM,	[WIRE_FAULT_DENIED] = -EACCES,
+		[WIRE_FAULT_AWAY] = -ENOTCONN,	[WIRE_FAULT_OTHER] = -EIO,
+	};
+	struct wire_outcome o;
+	struct waiting *w;
+
+	if (len && frame[0] == WIRE_WELCOME) /* of a HELLO said twice */
+		return 0;
+	if (wire_outcome_unpack(&o, frame, len) < 0 || o.id - p->first_id >= p->n)
+		return -ENOTCONN;
+	w = &p->ring[(p->head + (unsigned)(o.id - p->first_id)) % WINDOW_MAX];
+	if (o.outcome >= DIBAO_NEW && o.outcome <= DIBAO_CONFLICT) {
+		w->known = (int)o.outcome;
+		return 0;
+	}
+	if (o.fault == WIRE_FAULT_AWAY)
+		return -ENOTCONN;
+	w->known = o.fault && o.fault < sizeof codes / sizeof codes[0] ? codes[o.fault] : -EIO;
+	w->err = (struct dibao_error){.code = w->known};
+	snprintf(w->err.field, sizeof w->err.field, "%.*s", (int)o.field.len,
+		 o.field.p ? o.field.p : "");
+	snprintf(w->err.reason, sizeof w->err.reason, "%.*s", (int)o.text.len,
+		 o.text.p ? o.text.p : "");
+	return 0;
+}
+
+static int take_from_daemon(struct dibao_publisher *p)
+{
+	const uint8_t *frame;
+	size_t len;
+	int r = 0;
+
+	while (r == 0 && !p->ring[p->head].known) {
+		r = dealer_receive(p->dealer, &frame, &len, NULL);
+		if (r == 0)
+			r = note_outcome(p, frame, len);
+	}
+	if (r < 0)
+		break_off(p);
+	return r < 0 ? -ENOTCONN : 0;
+}
+
 /* Waits for the oldest answer and reports it. */
 static int take_one(struct dibao_publisher *p)
 {
@@ -197,9 +288,11 @@ static int take_one(struct dibao_publisher *p)
 	redisReply *r = NULL;
 	int outcome;
 
-	if (w->refused) {
+	if (p->dealer && take_from_daemon(p) < 0)
+		return -ENOTCONN;
+	if (w->known) {
 		err = w->err;
-		report(p, w->refused, &err);
+		report(p, w->known, &err);
 		return 0;
 	}
 	if (redisGetReply(p->redis, (void **)&r) != REDIS_OK) {
@@ -214,7 +307,7 @@ static int take_one(struct dibao_publisher *p)
 
 int dibao_publisher_window(struct dibao_publisher *p, unsigned window)
 {
-	if (window < 1 || window > WINDOW_MAX)
+	if (window < 1 || window > p->window_max)
 		return -EINVAL;
 	p->window = window;
 	return 0;
@@ -250,6 +343,15 @@ static int send_event(struct dibao_publisher *p, const void *event, size_t len)
 	return r;
 }
 
+static int send_to_daemon(struct dibao_publisher *p, const void *event, size_t len)
+{
+	struct wire_publish m = {.id = p->first_id + p->n, .event = {event, len}};
+	uint8_t buf[DIBAO_EVENT_MAX_BYTES + 64];
+	int n = wire_publish_pack(buf, sizeof buf, &m);
+
+	return n < 0 || dealer_send(p->dealer, buf, (size_t)n, NULL) < 0 ? -ENOTCONN : 0;
+}
+
 int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len,
 			dibao_publish_done done, void *userdata)
 {
@@ -266,8 +368,8 @@ int dibao_publish_async(struct dibao_publisher *p, const void *event, size_t len
 		return -ENOTCONN;
 	w = &p->ring[(p->head + p->n) % WINDOW_MAX];
 	*w = (struct waiting){.done = done, .userdata = userdata};
-	w->refused = dibao_event_parse(&ev, event, len, &w->err);
-	r = w->refused ? 0 : send_event(p, event, len);
+	w->known = dibao_event_parse(&ev, event, len, &w->err);
+	r = w->known ? 0 : p->dealer ? send_to_daemon(p, event, len) : send_event(p, event, len);
 	if (r == -ENOTCONN)
 		break_off(p);
 	if (r < 0)
@@ -307,7 +409,7 @@ int dibao_publish(struct dibao_publisher *p, const void *event, size_t len, stru
 	int r = dibao_publish_async(p, event, len, one_done, &one);
 
 	if (r < 0)
-		return fail(err, r, r == -ENOMEM ? "no memory" : "connection to Redis lost");
+		return fail(err, r, r == -ENOMEM ? "no memory" : "connection lost");
 	dibao_publisher_flush(p);
 	return one.outcome;
 }

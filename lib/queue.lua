@@ -335,6 +335,31 @@ local function publish_bytes(base, bytes)
 	return { 'new', channel, id }
 end
 
+-- Is v one of the words, or within one of them when they are prefixes? `*`: anything is.
+local function is_granted(words, v, as_prefix)
+	if words == '*' then
+		return true
+	end
+	for word in words:gmatch('%S+') do
+		if word == v or (as_prefix and v:sub(1, #word) == word) then
+			return true
+		end
+	end
+	return false
+end
+
+-- For a publisher that has no rights here: what it takes back must be of a type and an organisation that
+-- it may publish itself. It is told the same of an event that is not known.
+local function relay(keys, args)
+	local base, types, orgs = keys[1], args[2] or '', args[3] or ''
+	local e = envelope(args[1] or '')
+	local o = e and record(base, e.retracts or e.corrects or '')
+	if o and not (is_granted(types, o.t, false) and is_granted(orgs, o.o, true)) then
+		return fail('DIBAO_NOREF', 'the event it refers to is not known')
+	end
+	return publish_bytes(base, args[1] or '')
+end
+
 -- ---- administrative acts ----
 
 -- `nothing` for what changed nothing; an error's own word; what the act replied if that is a word.
@@ -911,6 +936,7 @@ end
 redis.register_function{ function_name = 'dibao_version', callback = version, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_last', callback = last, flags = { 'no-writes' } }
 redis.register_function('dibao_publish', publish)
+redis.register_function('dibao_relay', relay)
 redis.register_function('dibao_adopt', adopt)
 redis.register_function('dibao_quarantine', quarantine)
 redis.register_function('dibao_retry', by_hand('quarantine retry', 1, retry))

@@ -44,6 +44,8 @@ enum wire_kind {
 	WIRE_ALIVE = 'P', /* one byte: the application's thread is alive */
 	WIRE_RECEIPT = 'R',
 	WIRE_BYE = 'B',
+	WIRE_ASK = 'Q',
+	WIRE_PUBLISH = 'E',
 	/* daemon to subscriber */
 	WIRE_WELCOME = 'W',
 	WIRE_STANDBY = 'S',
@@ -51,6 +53,8 @@ enum wire_kind {
 	WIRE_LOST = 'L',
 	WIRE_CONFIRM = 'C',
 	WIRE_GOODBYE = 'G',
+	WIRE_ANSWER = 'N',
+	WIRE_OUTCOME = 'O',
 };
 
 /* ---- DATA: header frame of 32 bytes, then the payload frame if count > 0 ----
@@ -140,6 +144,7 @@ struct wire_hello {
 	enum dibao_start from;
 	int64_t from_arg;
 	bool public_view;
+	bool publishes; /* feat has "publish" */
 	uint32_t window_bytes;
 };
 
@@ -152,6 +157,7 @@ struct wire_welcome {
 	uint64_t epoch, counter;
 	uint32_t lease_ms, beat_ms, window_bytes;
 	bool public_view;
+	bool publishes;	  /* feat has "publish": no session begins, win is a number of events */
 	uint8_t channels; /* bit i = enum dibao_channel i */
 	int64_t clock_ms;
 };
@@ -180,6 +186,54 @@ struct wire_goodbye {
 	unsigned reason;
 	struct dibao_str text;
 };
+
+/* ---- requests: wire_request.c ---- */
+
+/* ASK {id: int, do: str}: of an admin, with or without a session. */
+struct wire_ask {
+	uint64_t id;
+	struct dibao_str verb;
+};
+enum { WIRE_VERB_MAX = 32, WIRE_ANSWER_PART_MAX = 32768 };
+/* ANSWER {id, more: 0|1, json: bin}: a JSON object in parts, more = 0 with the last. */
+struct wire_answer {
+	uint64_t id;
+	bool more;
+	struct dibao_str json;
+};
+
+/* PUBLISH {id: int, ev: bin}: of a publisher-relay whose HELLO was answered by WELCOME. */
+struct wire_publish {
+	uint64_t id;
+	struct dibao_str event;
+};
+enum { WIRE_PUBLISH_WINDOW = 256 }; /* events that may be unanswered on a connection */
+enum wire_fault {
+	WIRE_FAULT_NONE = 0,
+	WIRE_FAULT_INVALID = 1, /* not an event, or one that the queue does not take */
+	WIRE_FAULT_NOREF = 2,	/* takes back what is not known, or what it may not publish */
+	WIRE_FAULT_PERSON = 3,	/* takes back an event of another person */
+	WIRE_FAULT_DENIED = 4,	/* the policy does not grant type or organisation */
+	WIRE_FAULT_AWAY = 5,	/* not stored as far as is known: publish it again */
+	WIRE_FAULT_OTHER = 6,	/* the queue refused */
+};
+/* OUTCOME {id, out: int (enum dibao_outcome), err: int (enum wire_fault), field: str, text: str}:
+ * durable when it is sent. Either out or err is 0. */
+struct wire_outcome {
+	uint64_t id;
+	unsigned outcome, fault;
+	struct dibao_str field, text;
+};
+
+int wire_ask_pack(uint8_t *buf, size_t cap, const struct wire_ask *m);
+int wire_ask_unpack(struct wire_ask *ret, const void *frame, size_t len, const char **ret_why);
+int wire_answer_pack(uint8_t *buf, size_t cap, const struct wire_answer *m);
+int wire_answer_unpack(struct wire_answer *ret, const void *frame, size_t len);
+int wire_publish_pack(uint8_t *buf, size_t cap, const struct wire_publish *m);
+int wire_publish_unpack(struct wire_publish *ret, const void *frame, size_t len,
+			const char **ret_why);
+int wire_outcome_pack(uint8_t *buf, size_t cap, const struct wire_outcome *m);
+int wire_outcome_unpack(struct wire_outcome *ret, const void *frame, size_t len);
 
 /* Payload bytes of a WITHDRAWN item: {pid: bin16, uid?: str}. Returns length or -ENOBUFS. */
 int wire_withdrawn_pack(uint8_t *buf, size_t cap, const uint8_t pid[16], const char *uid,

@@ -88,6 +88,7 @@ static void key_list(msgpack_packer *pk, const char *k, const struct dibao_str *
 		text(pk, s[i].p, s[i].len);
 }
 
+const struct dibao_str wire_publish_feature = {"publish", 7};
 const char *const wire_start_names[WIRE_STARTS] = {"resume", "new", "time", "last"};
 
 int wire_hello_pack(uint8_t *buf, size_t cap, const struct wire_hello *m)
@@ -101,7 +102,7 @@ int wire_hello_pack(uint8_t *buf, size_t cap, const struct wire_hello *m)
 	begin(&o, &pk, buf, cap, WIRE_HELLO, n);
 	key_uint(&pk, "pmin", m->proto_min);
 	key_uint(&pk, "pmax", m->proto_max);
-	key_list(&pk, "feat", NULL, 0);
+	key_list(&pk, "feat", &wire_publish_feature, m->publishes);
 	key_text(&pk, "bureau", m->bureau);
 	if (m->durable.p)
 		key_text(&pk, "name", m->durable);
@@ -126,7 +127,7 @@ int wire_welcome_pack(uint8_t *buf, size_t cap, const struct wire_welcome *m)
 
 	begin(&o, &pk, buf, cap, WIRE_WELCOME, 10);
 	key_uint(&pk, "proto", m->proto);
-	key_list(&pk, "feat", NULL, 0);
+	key_list(&pk, "feat", &wire_publish_feature, m->publishes);
 	key_uint(&pk, "epoch", m->epoch);
 	key_uint(&pk, "ctr", m->counter);
 	key_uint(&pk, "lease", m->lease_ms);

@@ -132,6 +132,21 @@ static int find_text(const char *const *list, int n, struct dibao_str s)
 	return -1;
 }
 
+enum { FEATURES_MAX = 16 };
+
+/* Which of the features that we know are in the list. */
+static void read_features(struct in *in, bool *ret_publishes)
+{
+	struct dibao_str list[FEATURES_MAX];
+	unsigned n = 0;
+
+	read_list(in, list, FEATURES_MAX, 32, &n,
+		  "feat: expected at most 16 names of 1 to 32 bytes");
+	for (unsigned i = 0; i < n; i++)
+		*ret_publishes |= list[i].len == wire_publish_feature.len &&
+				  !memcmp(list[i].p, wire_publish_feature.p, list[i].len);
+}
+
 int wire_hello_unpack(struct wire_hello *ret, const void *frame, size_t len, const char **ret_why)
 {
 	enum { PMIN = 1, PMAX = 2, BUREAU = 4, INST = 8, ALL = 15 };
@@ -168,6 +183,8 @@ int wire_hello_unpack(struct wire_hello *ret, const void *frame, size_t len, con
 					      &s, "inst: expected 16 bytes of binary")) {
 				memcpy(m.instance, s.p, s.len);
 				seen |= INST;
+			} else if (is(&k, "feat")) {
+				read_features(&in, &m.publishes);
 			} else if (is(&k, "types")) {
 				read_list(&in, m.types, WIRE_TYPES_MAX, 32, &m.n_types,
 					  "types: expected at most 32 names of 1 to 32 bytes");
@@ -222,6 +239,8 @@ int wire_welcome_unpack(struct wire_welcome *ret, const void *frame, size_t len,
 				if (read_uint(&in, 65535, &u, "proto: expected 1 to 65535"))
 					m.proto = (unsigned)u;
 				seen |= PROTO;
+			} else if (is(&k, "feat")) {
+				read_features(&in, &m.publishes);
 			} else if (is(&k, "epoch")) {
 				read_uint(&in, UINT64_MAX, &m.epoch, "epoch: expected an integer");
 			} else if (is(&k, "ctr")) {

@@ -24,8 +24,8 @@ confined()
 	done < <(git grep -lE "#include <$pattern>" -- lib daemon clients include)
 }
 
-confined msgpack 'msgpack.*\.h' lib/builder.c lib/json.c lib/view.c lib/wire_pack.c
-confined zmq 'zmq\.h' lib/context.c lib/link.c lib/link_socket.c lib/inflight.h lib/subscriber_parts.h lib/key.c \
+confined msgpack 'msgpack.*\.h' lib/builder.c lib/json.c lib/view.c lib/wire_pack.c lib/wire_request.c
+confined zmq 'zmq\.h' lib/dealer.c lib/context.c lib/link.c lib/link_socket.c lib/inflight.h lib/subscriber_parts.h lib/key.c \
 	daemon/router.h daemon/router.c daemon/frame.h daemon/zmq_source.c daemon/zap.c daemon/feed.c daemon/limits.c
 confined hiredis 'hiredis/.*\.h' lib/queue.c lib/publish.c lib/host/redis_link.h lib/host/redis_link.c \
 	lib/host/redis_arena.h lib/host/redis_arena.c clients/ctl/redis.h clients/sms/outbox_functions.c

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, clients, reload: what the daemon itself is asked, over its control socket. */
+/* status, clients, reload: what the daemon itself is asked, over its control socket, or with a key
+ * of kind admin over an endpoint. */
 #include "ctl.h"
+#include "dealer.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -38,12 +41,10 @@ static int connect_daemon(const char *path)
 	return fd;
 }
 
-/* The daemon's answer, ok or not. *ret is the caller's. 0 or a code, said. */
-static int ask(const struct ctl *c, const char *verb, json_t **ret)
+static int read_answer(const struct ctl *c, const char *verb, json_t **ret)
 {
-	int fd = connect_daemon(c->control), code = 0;
+	int fd = connect_daemon(c->control);
 	json_error_t where;
-	json_t *a = NULL;
 	FILE *f;
 
 	if (fd < 0)
@@ -56,10 +57,71 @@ static int ask(const struct ctl *c, const char *verb, json_t **ret)
 	}
 	fprintf(f, "{\"do\":\"%s\"}\n", verb);
 	if (fflush(f) == 0)
-		a = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &where);
+		*ret = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &where);
 	fclose(f);
+	return 0;
+}
+
+/* ANSWERs until the last, their parts together in *ret, the caller's. */
+static int collect(struct dealer *d, char **ret, size_t *ret_len, struct dibao_error *err)
+{
+	struct wire_answer a = {.more = true};
+	FILE *f = open_memstream(ret, ret_len);
+	const uint8_t *frame;
+	size_t len;
+	int r = f ? 0 : -ENOMEM;
+
+	while (r == 0 && a.more) {
+		r = dealer_receive(d, &frame, &len, err);
+		if (r == 0 && wire_answer_unpack(&a, frame, len) < 0)
+			r = -EPROTO;
+		if (r == 0 && a.json.len)
+			fwrite(a.json.p, 1, a.json.len, f);
+	}
+	if (f)
+		fclose(f);
+	return r;
+}
+
+static int ask_endpoint(const struct ctl *c, const char *verb, json_t **ret)
+{
+	struct dealer_options o = {.endpoint = c->endpoints[0],
+				   .server_key = c->server_key,
+				   .key_file = c->key_file,
+				   .timeout_ms = TIMEOUT_S * 1000};
+	struct wire_ask ask = {.id = 1, .verb = {verb, strlen(verb)}};
+	struct dibao_error err = {.code = -EPROTO, .reason = "unexpected message"};
+	char *text = NULL;
+	struct dealer *d;
+	uint8_t buf[128];
+	size_t len = 0;
+	int r = dealer_open(&d, &o, &err), n = wire_ask_pack(buf, sizeof buf, &ask);
+
+	if (r < 0)
+		return ctl_error(&err);
+	r = dealer_send(d, buf, (size_t)n, &err);
+	if (r == 0)
+		r = collect(d, &text, &len, &err);
+	dealer_close(d);
+	if (r == 0)
+		*ret = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	free(text);
+	return r < 0 ? ctl_fail(r == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%s: %s",
+				c->endpoints[0], err.reason)
+		     : 0;
+}
+
+/* The daemon's answer, ok or not. *ret is the caller's. 0 or a code, said. */
+static int ask(const struct ctl *c, const char *verb, json_t **ret)
+{
+	json_t *a = NULL;
+	int code = c->by_endpoint ? ask_endpoint(c, verb, &a) : read_answer(c, verb, &a);
+
+	if (code)
+		return code;
 	if (!a)
-		return ctl_fail(EX_UNAVAILABLE, "the daemon at %s gave no answer", c->control);
+		return ctl_fail(EX_UNAVAILABLE, "the daemon at %s gave no answer",
+				c->by_endpoint ? c->endpoints[0] : c->control);
 	if (!json_is_true(json_object_get(a, "ok"))) {
 		const char *why = json_string_value(json_object_get(a, "error"));
 
@@ -216,8 +278,10 @@ static int watch(const struct ctl *c)
 int ctl_status(struct ctl *c, int argc, char **argv)
 {
 	json_t *a;
-	int r;
+	int r = ctl_options_take(c, &argc, argv);
 
+	if (r)
+		return r;
 	if (argc == 2 && !strcmp(argv[1], "--watch"))
 		return watch(c);
 	if (argc > 1)
@@ -277,8 +341,10 @@ int ctl_clients(struct ctl *c, int argc, char **argv)
 {
 	json_t *a, *k;
 	size_t i;
-	int r;
+	int r = ctl_options_take(c, &argc, argv);
 
+	if (r)
+		return r;
 	if (argc > 1)
 		return ctl_fail(EX_USAGE, "clients: unexpected argument: %s", argv[1]);
 	r = ask(c, "clients", &a);
@@ -298,8 +364,10 @@ int ctl_clients(struct ctl *c, int argc, char **argv)
 int ctl_reload(struct ctl *c, int argc, char **argv)
 {
 	json_t *a;
-	int r;
+	int r = ctl_options_take(c, &argc, argv);
 
+	if (r)
+		return r;
 	if (argc > 1)
 		return ctl_fail(EX_USAGE, "reload: unexpected argument: %s", argv[1]);
 	r = ask(c, "reload", &a);

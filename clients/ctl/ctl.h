@@ -23,6 +23,7 @@ struct ctl {
 	char *server_key, *key_file; /* [client]: CURVE; NULL: none */
 	char *access;		     /* the policy's file; NULL: none */
 	char *view_key_file;	     /* NULL: none */
+	bool by_endpoint;	     /* --endpoint was given: asked, or published, over that */
 	bool json;
 	bool colour; /* stdout is a terminal */
 };
@@ -44,7 +45,9 @@ int ctl_options_load(struct ctl *c, const char *path);
 int ctl_options_add_endpoint(struct ctl *c, const char *endpoint);
 void ctl_options_done(struct ctl *c);
 
-/* Says "dibaoctl: ..." on stderr and returns the code. */
+/* Takes --endpoint, --key and --server-key out of a verb's own arguments. 0 or a code, said. */
+int ctl_options_take(struct ctl *c, int *argc, char **argv);
+/* Says "dibaoctl: ... on stderr and returns the code. */
 int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The sysexits code for a negative errno of the library. */
 int ctl_exit_code(int err);

@@ -106,14 +106,15 @@ schedule hide unhide receipts roster sms audit keygen access types"
 		fi
 		;;
 	publish)
-		_dibaoctl_words "--type"$'\n'"$(_dibaoctl_fields "$(_dibaoctl_value --type)")"
+		_dibaoctl_words $'--type\n--endpoint\n--key\n--server-key\n'"$(_dibaoctl_fields "$(_dibaoctl_value --type)")"
 		;;
 	correct)
 		[[ $cur == -* ]] && _dibaoctl_words "$(_dibaoctl_fields "")"
 		;;
 	retract) _dibaoctl_words "--reason"$'\n'"--uid" ;;
 	tail) _dibaoctl_words $'--type\n--org\n--name\n--since\n--last\n--public\n-n\n--json' ;;
-	status) _dibaoctl_words $'--watch\n--json' ;;
+	status) _dibaoctl_words $'--watch\n--json\n--endpoint\n--key\n--server-key' ;;
+	clients | reload) _dibaoctl_words $'--json\n--endpoint\n--key\n--server-key' ;;
 	hide) _dibaoctl_words $'--badge\n--until' ;;
 	audit) _dibaoctl_words $'--since\n--last\n--json' ;;
 	unhide) _dibaoctl_words "--badge" ;;

@@ -187,6 +187,7 @@ int main(int argc, char **argv)
 			free(c.endpoints[--c.n_endpoints]);
 		memset(c.endpoints, 0, sizeof c.endpoints);
 	}
+	c.by_endpoint = n_endpoints > 0;
 	for (unsigned i = 0; r == 0 && i < n_endpoints; i++)
 		r = ctl_options_add_endpoint(&c, endpoints[i]);
 	argc = take_json(&c, argc, argv);

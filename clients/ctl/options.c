@@ -170,6 +170,37 @@ int ctl_options_load(struct ctl *c, const char *path)
 	return 0;
 }
 
+int ctl_options_take(struct ctl *c, int *argc, char **argv)
+{
+	int n = 1, r = 0;
+
+	for (int i = 1; i < *argc && r == 0; i++) {
+		const char *value = argv[i + 1];
+		char **at = !strcmp(argv[i], "--key")	       ? &c->key_file
+			    : !strcmp(argv[i], "--server-key") ? &c->server_key
+							       : NULL;
+
+		if (!at && strcmp(argv[i], "--endpoint") != 0) {
+			argv[n++] = argv[i];
+			continue;
+		}
+		if (!value)
+			return ctl_fail(EX_USAGE, "%s: expected a value", argv[i]);
+		i++;
+		if (at) {
+			r = set(at, value) ? 0 : EX_OSERR;
+			continue;
+		}
+		if (!c->by_endpoint)
+			clear_endpoints(c);
+		c->by_endpoint = true;
+		r = ctl_options_add_endpoint(c, value);
+	}
+	argv[n] = NULL;
+	*argc = n;
+	return r;
+}
+
 void ctl_options_done(struct ctl *c)
 {
 	clear_endpoints(c);

@@ -158,16 +158,24 @@ static int publish_options(const struct ctl *c, struct dibao_publisher *p, int a
 static int open_publisher(const struct ctl *c, struct dibao_publisher **ret)
 {
 	struct dibao_redis_options o = ctl_redis_options(c);
+	struct dibao_relay_options relay = {.endpoint = c->endpoints[0],
+					    .bureau = c->bureau,
+					    .curve_server_key = c->server_key,
+					    .curve_key_file = c->key_file};
 	struct dibao_error err;
 
+	if (c->by_endpoint)
+		return dibao_publisher_new_relay(ret, &relay, &err) < 0 ? ctl_error(&err) : 0;
 	return dibao_publisher_new(ret, &o, &err) < 0 ? ctl_error(&err) : 0;
 }
 
 int ctl_publish(struct ctl *c, int argc, char **argv)
 {
 	struct dibao_publisher *p;
-	int r = open_publisher(c, &p);
+	int r = ctl_options_take(c, &argc, argv);
 
+	if (r == 0)
+		r = open_publisher(c, &p);
 	if (r)
 		return r;
 	r = argc > 1 ? publish_options(c, p, argc, argv) : publish_lines(c, p, stdin);

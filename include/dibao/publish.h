@@ -46,6 +46,21 @@ struct dibao_redis_options {
  * -EACCES, -ENOSYS, -EIO, -ENOMEM. */
 int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_options *opt,
 			struct dibao_error *err);
+/* Through a daemon instead, for who must not have a Redis user: kind publisher-relay of the access
+ * policy, see dibao-access(7). */
+struct dibao_relay_options {
+	const char *endpoint;	      /* of dibaod: "tcp://address:port", "ipc:///path" */
+	const char *bureau;	      /* the daemon's */
+	const char *curve_server_key; /* Z85; NULL: no CURVE */
+	const char *curve_key_file;   /* one's own, as `dibaoctl keygen` makes it */
+	unsigned timeout_ms;	      /* of each answer; 0 = 5000 */
+};
+/* Connects and is told how many events may be in flight, at most 256. All that follows is as with
+ * Redis; -EACCES of an event: its type or organisation is not granted. -EINVAL an option,
+ * -ENOTCONN, -EACCES: not granted, the daemon's words are in err; -ENOMEM, or what dibao_key_read()
+ * says. */
+int dibao_publisher_new_relay(struct dibao_publisher **ret, const struct dibao_relay_options *opt,
+			      struct dibao_error *err);
 /* Waits for nothing: flush first. Returns NULL. */
 struct dibao_publisher *dibao_publisher_free(struct dibao_publisher *p);
 

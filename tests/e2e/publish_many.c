@@ -4,6 +4,7 @@
  *
  *   publish_many -a REDIS -n N -p PREFIX -f FILE [-b BUREAU] [-t TYPE ...] [-o ORG ...] [-w WINDOW]
  *                [-r PER_SECOND] [-x EVERY] [-g SECONDS]
+ *   publish_many -E ENDPOINT [-K KEY_FILE -Z SERVER_KEY] -n N ...    through a daemon
  *   publish_many -a REDIS -S [-b BUREAU]    load the queue's functions, and end
  *
  * Event i has the uid PREFIX-i, the i-th type and organisation in turn, every -x'th is urgent. FILE
@@ -28,6 +29,7 @@ enum { LIST_MAX = 16, RETRY_MS = 20 };
 
 struct many {
 	struct dibao_redis_options redis;
+	struct dibao_relay_options relay; /* endpoint NULL: to Redis */
 	const char *types[LIST_MAX], *orgs[LIST_MAX], *prefix;
 	unsigned n_types, n_orgs, window, urgent_every, give_up_s;
 	long n, next, answered; /* answers come in order, so `answered` is also the next one due */
@@ -167,6 +169,13 @@ static int setup(const struct many *m)
 	return r < 0;
 }
 
+static int connect_publisher(struct many *m, struct dibao_publisher **ret)
+{
+	m->relay.bureau = m->redis.bureau;
+	return m->relay.endpoint ? dibao_publisher_new_relay(ret, &m->relay, NULL)
+				 : dibao_publisher_new(ret, &m->redis, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct many m = {.redis = {.bureau = "3205"}, .prefix = "e", .window = 64, .give_up_s = 30};
@@ -175,7 +184,7 @@ int main(int argc, char **argv)
 	double progress;
 	int c;
 
-	while ((c = getopt(argc, argv, "a:n:p:f:b:t:o:w:r:x:g:S")) != -1)
+	while ((c = getopt(argc, argv, "a:n:p:f:b:t:o:w:r:x:g:E:K:Z:S")) != -1)
 		switch (c) {
 		case 'a':
 			m.redis.address = optarg;
@@ -212,13 +221,22 @@ int main(int argc, char **argv)
 		case 'g':
 			m.give_up_s = (unsigned)atoi(optarg);
 			break;
+		case 'E':
+			m.relay.endpoint = optarg;
+			break;
+		case 'K':
+			m.relay.curve_key_file = optarg;
+			break;
+		case 'Z':
+			m.relay.curve_server_key = optarg;
+			break;
 		case 'S':
 			only_setup = true;
 			break;
 		default:
 			return 1;
 		}
-	if (!m.redis.address || (!only_setup && !m.out))
+	if ((!m.redis.address && !m.relay.endpoint) || (!only_setup && !m.out))
 		return 1;
 	if (only_setup)
 		return setup(&m);
@@ -230,7 +248,7 @@ int main(int argc, char **argv)
 	while (m.answered < m.n && now_s() - progress < m.give_up_s) {
 		long before = m.answered;
 
-		if (dibao_publisher_new(&p, &m.redis, NULL) == 0) {
+		if (connect_publisher(&m, &p) == 0) {
 			dibao_publisher_window(p, m.window);
 			session(&m, p);
 			dibao_publisher_free(p);

@@ -160,6 +160,38 @@ static void goodbye(void)
 	must(m.reason == again.reason && m.text.len == again.text.len);
 }
 
+/* Each is packed again to what reads the same. */
+static void requests(void)
+{
+	struct wire_ask a;
+	struct wire_answer r;
+	struct wire_publish p;
+	struct wire_outcome o;
+	int n;
+
+	if (wire_ask_unpack(&a, frame, frame_len, NULL) == 0) {
+		borrowed(&a.verb, 1, WIRE_VERB_MAX);
+		n = wire_ask_pack(packed, sizeof packed, &a);
+		must(n > 0 && wire_ask_unpack(&a, packed, (size_t)n, NULL) == 0);
+	}
+	if (wire_answer_unpack(&r, frame, frame_len) == 0) {
+		borrowed(&r.json, 0, WIRE_ANSWER_PART_MAX);
+		n = wire_answer_pack(packed, sizeof packed, &r);
+		must(n > 0 && wire_answer_unpack(&r, packed, (size_t)n) == 0);
+	}
+	if (wire_publish_unpack(&p, frame, frame_len, NULL) == 0) {
+		borrowed(&p.event, 1, DIBAO_EVENT_MAX_BYTES);
+		n = wire_publish_pack(packed, sizeof packed, &p);
+		must(n > 0 && wire_publish_unpack(&p, packed, (size_t)n, NULL) == 0);
+	}
+	if (wire_outcome_unpack(&o, frame, frame_len) == 0) {
+		if (o.text.p)
+			borrowed(&o.text, 0, WIRE_TEXT_MAX);
+		n = wire_outcome_pack(packed, sizeof packed, &o);
+		must(n > 0 && wire_outcome_unpack(&o, packed, (size_t)n) == 0);
+	}
+}
+
 static void ack(void)
 {
 	uint8_t again[WIRE_ACK_MAX];
@@ -216,6 +248,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	receipt();
 	confirm();
 	goodbye();
+	requests();
 	ack();
 	data_frames();
 	return 0;
