@@ -183,12 +183,14 @@ run: deps ## start it all on a private Redis and play the seed events; Ctrl-C en
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(abspath $(BUILD)) seeds/run.sh
 
-.PHONY: bench soak fuzz lint format
+.PHONY: bench soak soak-sms fuzz lint format
 bench: all $(BENCHES) ## measure beside the peers; QUICK=1 for two minutes
 	@BUILD=$(abspath $(BUILD)) QUICK=$(QUICK) tests/bench/run.py
 soak: all unit-programs ## 2,000 random kills and pauses, 10,000 random changes of the policy
 	@DIBAO_BUILD=$(abspath $(BUILD)) CHANGES=$(or $(CHANGES),10000) tests/e2e/92-policy.t a_year
 	@DIBAO_BUILD=$(abspath $(BUILD)) KILLS=$(or $(KILLS),2000) tests/e2e/soak.py
+soak-sms: all unit-programs ## 10,000 texts while dibao-sms, smsbox, Redis and dibaod are killed
+	@DIBAO_BUILD=$(abspath $(BUILD)) TEXTS=$(or $(TEXTS),10000) KILLS=$(or $(KILLS),300) tests/e2e/87-sms-killed.t
 fuzz: ## fuzz one parser with libFuzzer: make fuzz T=event TIME=60
 	@tests/fuzz/run.sh $(or $(T),event) $(or $(TIME),60)
 lint: ## layout, confinement of libraries, manuals
