@@ -29,8 +29,8 @@
 #include <dibao/subscriber.h>
 
 enum {
-	FLIGHTS_MAX = 256, /* texts between due and handed on, or at a driver */
-	NEWS_MAX = 10000,  /* receipts not yet written down; more are refused */
+	FLIGHTS_MAX = 1024, /* texts between due and handed on, or at a driver */
+	NEWS_MAX = 10000,   /* receipts not yet written down; more are refused */
 	KEY_BYTES = 32,
 };
 

@@ -54,9 +54,11 @@ local function fenced(f)
 	end
 end
 
--- What goes with a state: the lists a uid stands in, how long its row lasts.
-local function settle(base, uid, state, due, unserved, keep, now)
+-- What goes with a state: the lists a uid stands in, how long its row lasts. `from`: the state before; nil
+-- for a new row.
+local function settle(base, uid, from, state, due, unserved, keep, now)
 	local key = row_key(base, uid)
+	local had_ended = from and (FINAL[from] or from == 'parked')
 	if FINAL[state] then
 		redis.call('HDEL', key, 'e')
 		redis.call('HSET', key, 'tf', text(now))
@@ -66,20 +68,16 @@ local function settle(base, uid, state, due, unserved, keep, now)
 		redis.call('PEXPIRE', key, keep)
 	else
 		redis.call('ZADD', base .. 'sms:open', due, uid)
-		redis.call('PERSIST', key)
+		if had_ended then
+			redis.call('PERSIST', key)
+		end
 	end
 	if unserved == '1' then
 		redis.call('ZADD', base .. 'sms:unserved', text(now), uid)
-	else
+	elseif had_ended then
 		redis.call('ZREM', base .. 'sms:unserved', uid)
 	end
 	redis.call('ZADD', base .. 'sms:report', text(now), uid)
-end
-
-local function set_pairs(key, args, first)
-	if #args >= first then
-		redis.call('HSET', key, unpack(args, first))
-	end
 end
 
 -- The event uid is taken back by another. What waits is dropped; of what may have been sent the caller
@@ -94,7 +92,7 @@ local function take_back(base, uid, by, keep, now)
 	redis.call('HSET', key, 'y', by)
 	if s == 'queued' or s == 'held' or (s == 'parked' and not r[2]) then
 		redis.call('HSET', key, 's', 'dropped', 'r', 'withdrawn')
-		settle(base, uid, 'dropped', '0', '0', keep, now)
+		settle(base, uid, s, 'dropped', '0', '0', keep, now)
 		return r[3] and 'sent' or 'cancelled'
 	end
 	if s == 'failed' or s == 'expired' or (s == 'dropped' and not r[2]) then
@@ -130,13 +128,12 @@ local function count_batch(base, ref, hour, limit)
 		q, most = 'h' .. hour, math.max(usual, limit)
 	end
 	local key = base .. 'sms:batch:' .. q
-	local of = redis.call('HINCRBY', key, 'n', 1)
-	if q:sub(1, 1) == 'h' then
-		-- The hour's batch is about all of the hour, whatever document they are from.
-		of = n
-	end
+	-- The hour's batch is about all of the hour, whatever document they are from.
+	local of = q ~= ref and n or redis.call('HINCRBY', key, 'n', 1)
 	redis.call('HSET', key, 'limit', text(most), 'seen', text(of))
-	redis.call('PEXPIRE', key, text(RELEASED_KEEP_MS))
+	if of == 1 then
+		redis.call('PEXPIRE', key, text(RELEASED_KEEP_MS))
+	end
 	return q, of, redis.call('HEXISTS', key, 'released'), most
 end
 
@@ -169,9 +166,8 @@ local function take(base, args)
 		q, n, released, most = count_batch(base, ref, hour, limit)
 	end
 	redis.call('HSET', key, 's', state, 'r', reason, 'd', due, 'l', lane, 'n', '0', 'q', q, 'k', k, 'of', of,
-		'os', original, 'tq', text(now))
-	set_pairs(key, args, 16)
-	settle(base, uid, state, due, unserved, keep, now)
+		'os', original, 'tq', text(now), unpack(args, 16))
+	settle(base, uid, nil, state, due, unserved, keep, now)
 	return { 'new', state, q, n, released, most, original, of_badge(base, args[17]) }
 end
 
@@ -190,17 +186,12 @@ local function step(base, args)
 	if is[1] ~= from or is[2] ~= attempt then
 		return { 0, is[1] or '', is[2] or '' }
 	end
-	redis.call('HSET', key, 's', to, 'd', due)
-	set_pairs(key, args, 11)
+	local when = ({ intent = 'ti', submitted = 'ts', accepted = 'ta' })[to] or 'tl'
+	redis.call('HSET', key, 's', to, 'd', due, when, text(now), unpack(args, 11))
 	if to == 'intent' then
-		redis.call('HSET', key, 'ti', text(now))
 		redis.call('ZADD', base .. 'sms:sent', text(now), (is[3] or '') .. ' ' .. uid .. ' ' .. attempt)
-	elseif to == 'submitted' then
-		redis.call('HSET', key, 'ts', text(now))
-	elseif to == 'accepted' then
-		redis.call('HSET', key, 'ta', text(now))
 	end
-	settle(base, uid, to, due, unserved, keep, now)
+	settle(base, uid, from, to, due, unserved, keep, now)
 	return { 1 }
 end
 
@@ -341,7 +332,7 @@ local function release_one(base, uid)
 		redis.call('HSET', key, 'rs', '1')
 	end
 	redis.call('HSET', key, 's', 'queued', 'r', '', 'rl', '1', 'd', text(now))
-	settle(base, uid, 'queued', text(now), '0', '0', now)
+	settle(base, uid, 'parked', 'queued', text(now), '0', '0', now)
 	redis.call('ZADD', base .. 'sms:released', text(now), 'u' .. uid)
 	return 1
 end
@@ -353,7 +344,7 @@ local function drop(base, uid)
 		return 0
 	end
 	redis.call('HSET', key, 's', 'dropped', 'r', 'by-hand')
-	settle(base, uid, 'dropped', '0', '0', text(180 * DAY_MS), now_ms())
+	settle(base, uid, 'parked', 'dropped', '0', '0', text(180 * DAY_MS), now_ms())
 	return 1
 end
 
