@@ -38,15 +38,14 @@ def link_again(to):
     with open(PLAIN + "/flags") as f:
         cc = f.read().split("\n")[0].replace("'", "").split()
     env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    libs = run(["make", "-s", "--eval", "print-libs:;@echo $(LIBS)", "print-libs"], env=env).split()
+    libs = run(["make", "-s", "BUILD=" + PLAIN, "--eval", "print-libs:;@echo $(PARTS) $(LIBS) $(CLIENT_LIBS)", "print-libs"], env=env).split()
     run([*cc, "-w", "-c", to + "/types.c", "-o", to + "/types.o"])
     for sub in ("bin", "tests"):
         os.mkdir(f"{to}/{sub}")
     for program, main in {"bin/dibaoctl": "clients/ctl/main.o", "bin/dibaod": "daemon/main.o",
                           "tests/publish_many": "tests/e2e/publish_many.o", "tests/recorder": "tests/e2e/recorder.o"}.items():
         # The library's own table stays in its archive: its symbols are there already.
-        run([*cc, "-o", f"{to}/{program}", to + "/types.o", f"{PLAIN}/obj/{main}",
-             *(f"{PLAIN}/lib/{a}.a" for a in ("libctl", "libdaemon", "libhost", "libdibao")), *libs])
+        run([*cc, "-o", f"{to}/{program}", to + "/types.o", f"{PLAIN}/obj/{main}", *libs])
 
 
 def ctl(b, *args, code=0, stdin=""):

@@ -261,6 +261,7 @@ def each_act_tells_its_result_as_json(b):
 def an_argument_that_a_verb_does_not_know_is_refused_and_nothing_is_done(b):
     b.start()
     ctl(b, "publish", *AWARD, "--uid", "a-1")
+    until(lambda: b.r.exists(b.key("tail")), "the daemon has stored how far it read")
     before = b.r.dbsize(), b.r.xlen(b.key("public")), b.r.xlen(b.key("public-now"))
     for args in (["setup", "x"], ["retract", "a-1", "--reason", "x", "--urgent", "true"], ["retract", "a-1", "--reason", "x", "y"],
                  ["clients", "x"], ["status", "x"], ["reload", "x"], ["types", "x"], ["receipts", "a-1", "x"], ["audit", "x"],

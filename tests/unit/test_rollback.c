@@ -324,7 +324,7 @@ static void what_was_lost_from_before_the_ring_is_recorded_as_a_range(void **sta
 	struct fixture *f = *state;
 	struct entry_id from[DIBAO_CHANNEL_COUNT] = {{0}};
 	char oldest[ENTRY_ID_TEXT];
-	redisReply *r;
+	redisReply *r, *fields;
 
 	publish(f, "award", "1", "");
 	from[AWARDS] = last_id(f, "public");
@@ -340,13 +340,14 @@ static void what_was_lost_from_before_the_ring_is_recorded_as_a_range(void **sta
 	assert_int_equal(result.n_republished, 1);
 	r = redisCommand(f->c, "XRANGE " BASE "lost - +");
 	assert_int_equal(r->elements, 1);
-	r = r->element[0]->element[1];
-	assert_string_equal(r->element[0]->str, "channel");
-	assert_string_equal(r->element[1]->str, "public");
-	assert_string_equal(r->element[2]->str, "from");
-	assert_string_equal(r->element[3]->str, "0-0");
-	assert_string_equal(r->element[4]->str, "to");
-	assert_string_equal(r->element[5]->str, oldest);
+	fields = r->element[0]->element[1];
+	assert_string_equal(fields->element[0]->str, "channel");
+	assert_string_equal(fields->element[1]->str, "public");
+	assert_string_equal(fields->element[2]->str, "from");
+	assert_string_equal(fields->element[3]->str, "0-0");
+	assert_string_equal(fields->element[4]->str, "to");
+	assert_string_equal(fields->element[5]->str, oldest);
+	freeReplyObject(r);
 }
 
 static void a_withdrawal_is_made_again_with_the_event_that_caused_it(void **state)

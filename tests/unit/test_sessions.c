@@ -205,7 +205,7 @@ static void a_receipt_is_confirmed_when_it_is_stored(void **state)
 {
 	struct fixture *f = *state;
 	struct client *k = client_named(f, "gw");
-	redisReply *r;
+	redisReply *r, *fields;
 	uint64_t id;
 
 	wait_active(f, k);
@@ -217,12 +217,13 @@ static void a_receipt_is_confirmed_when_it_is_stored(void **state)
 	assert_int_equal(f->sessions->n_receipts, 1);
 	r = redisCommand(f->c, "XRANGE " BASE "receipts - +");
 	assert_int_equal(r->elements, 1);
-	r = r->element[0]->element[1];
-	assert_string_equal(r->element[1]->str, "gw");
-	assert_string_equal(r->element[5]->str, "uid-1");
-	assert_string_equal(r->element[9]->str, "1700000000000");
-	assert_string_equal(r->element[11]->str, "d");
-	assert_string_equal(r->element[13]->str, "1:1");
+	fields = r->element[0]->element[1];
+	assert_string_equal(fields->element[1]->str, "gw");
+	assert_string_equal(fields->element[5]->str, "uid-1");
+	assert_string_equal(fields->element[9]->str, "1700000000000");
+	assert_string_equal(fields->element[11]->str, "d");
+	assert_string_equal(fields->element[13]->str, "1:1");
+	freeReplyObject(r);
 }
 
 static void a_receipt_under_a_stale_token_is_not_stored(void **state)
