@@ -1,0 +1,226 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// The whole way: published into Redis, through dibaod and dibao-board, onto the page; and what the page
+// says while one of them is killed, stopped or answers nonsense. The page's clock is moved forth where
+// a test would wait (page.clock); the processes' clocks are the machine's.
+'use strict';
+
+const http = require('http');
+const net = require('net');
+const { test, until, equal, run } = require('./tap.js');
+const { promotion, award, many, PROPOSED } = require('./events.js');
+const { faults } = require('./look.js');
+const { board, bureau, open, shot, turn, place, end } = require('./wall.js');
+
+const MIB = 1048576;
+let b = null;
+let port = 0;
+
+async function freePort() {
+	const server = net.createServer().listen(0, '127.0.0.1');
+	await new Promise((resolve) => server.once('listening', resolve));
+	const { port: found } = server.address();
+	await new Promise((resolve) => server.close(resolve));
+	return found;
+}
+
+// A board of a bureau with these on its wall, history so that none has a moment.
+async function hung(list, options = {}) {
+	b ??= await bureau();
+	port = await freePort();
+	await b.publish(list);
+	return b.board({ ...options, options: { board: { port, cache: '', ...options.board }, ...options.sections } });
+}
+
+const names = (page) => page.locator('.page.in .name').allTextContents();
+const fresh = (page) => page.textContent('#fresh');
+const stale = (page) => page.evaluate(() => document.getElementById('fresh').classList.contains('stale'));
+const moment = (page) => page.evaluate(() => document.querySelector('#moment.in .frame')?.textContent ?? '');
+const history = (event) => ({ ...event, record: true });
+
+async function shows(page, name) {
+	await until(`the page shows ${name}`, async () => (await names(page)).includes(name));
+}
+
+test('an award fills the screen as it is published, and the rotation comes back by itself', async () => {
+	const on = await hung(many(8, (i) => history(award(i, { age: i }))), { sections: { show: { moment_ms: '4s' } } });
+	const page = await open(on);
+	await until('the wall is there', async () => (await names(page)).length > 0);
+	const mark = award(3, { age: 0, person: { name: '欧阳𠮷' } });
+	await page.evaluate(() => {
+		window.came = new Promise((resolve) => {
+			const look = () => document.querySelector('#moment.in .name') && resolve(Date.now());
+			new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+		});
+	});
+	const before = Date.now();
+	await b.publish([mark]);
+	const took = (await page.evaluate(() => window.came)) - before;
+	console.log(`# on the screen ${took} ms after dibaoctl was started`);
+	const text = await moment(page);
+	for (const want of ['表彰喜报', '欧阳𠮷', '岗位能手', mark.body.public_reason, mark.ref]) if (!text.includes(want)) throw new Error(`no ${want} in: ${text}`);
+	equal((await faults(page)).join('\n'), '', 'faults');
+	await shot(page, 'moment-award');
+	await until('the moment is over', async () => !(await moment(page)), 40);
+	if ((await names(page)).length < 1) throw new Error('the rotation did not come back');
+	await page.close();
+	await on.stop();
+});
+
+test('of one document there is one moment, people who come with it join it, and it is right at every size', async () => {
+	const on = await hung([]);
+	const page = await open(on);
+	const party = many(7, (i) => promotion(i, { ref: '演公辅〔2026〕21号', age: 0 }));
+	await b.publish(party.slice(0, 2));
+	await until('the moment begins', async () => moment(page));
+	await b.publish(party.slice(2));
+	await until('all are in it', async () => (await page.locator('#moment.in .name').count()) === 7);
+	for (const [width, height] of [[1366, 768], [1280, 1024], [1080, 1920], [3840, 2160]]) {
+		await page.setViewportSize({ width, height });
+		await page.waitForFunction((size) => document.body.dataset.size === size, `${width}x${height}`);
+		equal((await faults(page)).join('\n'), '', `faults at ${width}×${height}`);
+		await shot(page, `moment-document-${width}x${height}`);
+	}
+	const pids = await page.locator('#moment.in .name').count();
+	equal(pids, 7, 'people');
+	// Taken back: off the screen within two seconds, out of the moment too.
+	const from = Date.now();
+	await b.publish(party.slice(0, 6).map((e) => ({ v: 1, uid: `${e.uid}-back`, type: e.type, at: Date.now(), org: e.org, person: e.person, issuer: e.issuer, retracts: e.uid, body: { reason: '录入差错' } })));
+	await until('six are gone', async () => (await page.locator('#moment.in .name').count()) === 1, 10);
+	console.log(`# withdrawn from the screen ${Date.now() - from} ms after dibaoctl was started`);
+	if (Date.now() - from > 2000 * (process.env.DIBAO_SLOW || 1)) throw new Error('more than two seconds');
+	await page.close();
+	await on.stop();
+});
+
+test('a final event takes its proposal\'s place', async () => {
+	const proposal = award(5, { ref: '演公辅奖〔2026〕77号', age: 2, person: { name: '司马相如' }, body: PROPOSED() });
+	const on = await hung([proposal]);
+	const page = await open(on, { clock: true });
+	const section = async () => {
+		const { m } = await place(page);
+		for (let i = 0; i <= m; i++) {
+			const found = await page.evaluate(() => Array.from(document.querySelectorAll('.page.in .name'), (e) => e.textContent).includes('司马相如') &&
+				(document.querySelector('.page.in').classList.contains('proposed') ? 'proposed' : 'final'));
+			if (found) return found;
+			await turn(page);
+		}
+		return 'none';
+	};
+	await until('the proposal hangs there', async () => (await section()) === 'proposed');
+	await b.publish([history(award(5, { ref: '演公辅奖〔2026〕77号', age: 0, person: { ...proposal.person }, follows: proposal.uid }))]);
+	await until('the final one hangs there', async () => (await section()) === 'final');
+	const proposed = await page.evaluate(() => document.querySelectorAll('.proposed').length);
+	const { m } = await place(page);
+	for (let i = 0; i < m; i++, await turn(page)) {
+		const both = await page.evaluate(() => document.querySelector('.page.in').classList.contains('proposed') && document.querySelector('.page.in').textContent.includes('司马相如'));
+		if (both) throw new Error('the proposal is still there');
+	}
+	equal(proposed, 0, 'proposals on the screen');
+	await page.close();
+	await on.stop();
+});
+
+// Each: what is done to whom, and how it is undone.
+const TROUBLES = {
+	'dibaod is killed': [() => b.daemon('kill'), () => b.daemon('start')],
+	'dibaod is stopped': [() => b.daemon('pause'), () => b.daemon('go_on')],
+	'dibao-board is killed': [(on) => on.stop('SIGKILL'), (on) => (on.start(), on.ready())],
+	'dibao-board is stopped': [(on) => on.signal('SIGSTOP'), (on) => on.signal('SIGCONT')],
+};
+
+for (const [trouble, [begin, undo]] of Object.entries(TROUBLES)) {
+	test(`when ${trouble} the badge says since when within 45 s, the content stays, and all is well again by itself`, async () => {
+		const on = await hung(many(8, (i) => history(award(i, { age: i }))));
+		const page = await open(on, { clock: true });
+		await until('fresh', async () => !(await stale(page)) && (await names(page)).length > 0);
+		if (!/^更新于 \d\d:\d\d$/.test(await fresh(page))) throw new Error(await fresh(page));
+		await begin(on);
+		try {
+			await page.clock.runFor(10000);
+			equal(await stale(page), false, 'stale after 10 s');
+			await page.clock.runFor(35000);
+			equal(await stale(page), true, 'stale after 45 s');
+			if (!/^连接中断 · 数据截至 \d\d:\d\d$/.test(await fresh(page))) throw new Error(await fresh(page));
+			if ((await names(page)).length < 1) throw new Error('the content is gone');
+			equal((await faults(page)).join('\n'), '', 'faults');
+			await shot(page, `stale-${trouble.replace(/\W+/g, '-')}`);
+		} finally {
+			await undo(on);
+		}
+		await until('fresh again', async () => {
+			await page.clock.runFor(1000);
+			return !(await stale(page));
+		}, 60);
+		if ((await names(page)).length < 1) throw new Error('no content after recovery');
+		await page.close();
+		await on.stop();
+	});
+}
+
+test('with a stream answered by 502 for eleven minutes there is no error page, and then all is well again', async () => {
+	const on = await hung(many(8, (i) => history(award(i, { age: i }))));
+	const page = await open(on, { clock: true });
+	await until('the wall is there', async () => (await names(page)).length > 0);
+	await page.evaluate(() => (window.kept = true));
+	await on.stop('SIGKILL');
+	let asked = 0;
+	const nonsense = http.createServer((request, answer) => {
+		asked += 1;
+		answer.writeHead(502).end('Bad Gateway');
+	}).listen(port, '127.0.0.1');
+	await new Promise((resolve) => nonsense.once('listening', resolve));
+	await until('the page has heard it', () => asked > 0, 30);
+	for (let i = 0; i < 22; i++) await page.clock.runFor(30000);
+	await until('it has asked whether to load anew', () => asked > 3, 30);
+	equal(await page.evaluate(() => window.kept), true, 'the page that was there');
+	equal(await stale(page), true, 'stale');
+	if ((await names(page)).length < 1) throw new Error('the content is gone');
+	nonsense.closeAllConnections?.();
+	await new Promise((resolve) => nonsense.close(resolve));
+	on.start();
+	await on.ready();
+	await until('fresh again', async () => {
+		await page.clock.runFor(1000).catch(() => {}); // it may just be loaded anew
+		return (await page.evaluate(() => document.getElementById('fresh')?.classList.contains('stale') === false).catch(() => false)) && (await names(page)).length > 2;
+	}, 60);
+	await page.close();
+	await on.stop();
+});
+
+test('a board that has never heard its daemon says so, shows no time and no name', async () => {
+	const on = await board(null, { options: { daemon: { endpoints: 'ipc:///nonexistent/dibao.sock' } } });
+	const page = await open(on);
+	await until('it is said', async () => (await fresh(page)).startsWith('连接中断'));
+	equal(await page.textContent('#clock'), '', 'the clock');
+	equal(await page.isVisible('#time-unknown'), true, '时间未校准');
+	equal((await names(page)).length, 0, 'names');
+	equal((await faults(page)).join('\n'), '', 'faults');
+	await shot(page, 'never-heard');
+	await page.close();
+	await on.stop();
+});
+
+test('after 20,000 events the page has grown by no more than 5 MiB', async () => {
+	const on = await hung([]);
+	const page = await open(on);
+	const session = await page.context().newCDPSession(page);
+	const heap = async () => {
+		for (let i = 0; i < 3; i++) await session.send('HeapProfiler.collectGarbage');
+		return (await session.send('Runtime.getHeapUsage')).usedSize;
+	};
+	await page.waitForTimeout(1000);
+	const before = await heap();
+	const nodes = () => page.evaluate(() => document.getElementsByTagName('*').length);
+	for (let i = 0; i < 20; i++) await b.publish(many(1000, (k) => history(promotion(i * 1000 + k, { ref: `演公辅〔2026〕${200 + i}号`, age: 0.5 }))));
+	await until('the last are there', async () => /另有|共 [3-9] 页|共 \d\d 页/.test(await page.textContent('#place')), 60);
+	await page.waitForTimeout(1500);
+	const grown = ((await heap()) - before) / MIB;
+	console.log(`# grown by ${grown.toFixed(2)} MiB; ${await nodes()} elements`);
+	if (grown > 5) throw new Error(`grown by ${grown.toFixed(2)} MiB`);
+	if ((await nodes()) > 1500) throw new Error(`${await nodes()} elements`);
+	await page.close();
+	await on.stop();
+});
+
+run(end);
