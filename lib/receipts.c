@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receipts that were not confirmed yet: kept, and sent again with each new connection. */
 #include "subscriber_parts.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RECEIPT_WIRE_MAX = 512 };
+/* Of the wire; a newer application may know more states than we. */
+enum { RECEIPT_WIRE_MAX = 512, RECEIPT_STATE_MAX = 255 };
 
 int dibao_subscriber_receipt(struct dibao_subscriber *s, const void *key, size_t key_len,
 			     enum dibao_receipt_state state, int64_t at_ms, const char *detail,
@@ -14,7 +16,9 @@ int dibao_subscriber_receipt(struct dibao_subscriber *s, const void *key, size_t
 	size_t detail_len = detail ? strlen(detail) : 0;
 	struct receipt *r;
 
-	if (key_len < 1 || key_len > DIBAO_UID_MAX_BYTES || detail_len > WIRE_TEXT_MAX || state < 1)
+	if (key_len < 1 || key_len > DIBAO_UID_MAX_BYTES || detail_len > WIRE_TEXT_MAX ||
+	    (int)state < 1 || (int)state > RECEIPT_STATE_MAX ||
+	    !utf8_is_valid((const uint8_t *)detail, detail_len))
 		return -EINVAL;
 	if (s->n_receipts == RECEIPTS_MAX)
 		return -EAGAIN;

@@ -1,177 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The library's subscriber; the test speaks the daemon's side of the protocol on a real socket. */
-#include "wire.h"
-
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <zmq.h>
 
-/* Waiting takes twice that at most: less than the 10 s after which the subscriber looks round
- * anyway, which would hide a timer that was not set. */
-enum { DEADLINE_MS = 20000 };
+#include "subscriber_fixture.h"
 
-#define NOW_MS 1700000000000
-
-struct fixture {
-	void *zmq, *router;
-	struct dibao_context *context;
-	struct dibao_subscriber *subscriber;
-	uint8_t id[5]; /* of the subscriber's connection */
-	uint64_t acks[8];
-	bool may_repeat; /* of the last delivery */
-	unsigned n;
-	unsigned n_caught_up, n_when_caught_up; /* how often; deliveries until then */
-};
-
-static int on_delivery(struct dibao_subscriber *s, const struct dibao_delivery *d, void *userdata)
-{
-	struct fixture *f = userdata;
-
-	(void)s;
-	assert_in_range(f->n, 0, 7);
-	f->acks[f->n++] = d->ack;
-	f->may_repeat = d->may_repeat;
-	return 0;
-}
-
-static void on_caught_up(struct dibao_subscriber *s, void *userdata)
-{
-	struct fixture *f = userdata;
-
-	assert_true(dibao_subscriber_status(s)->caught_up);
-	f->n_caught_up++;
-	f->n_when_caught_up = f->n;
-}
-
-static int set_up(void **state)
-{
-	static struct fixture f;
-	int timeout = 20, linger = 0;
-
-	f = (struct fixture){.zmq = zmq_ctx_new()};
-	f.router = zmq_socket(f.zmq, ZMQ_ROUTER);
-	assert_non_null(f.router);
-	zmq_setsockopt(f.router, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
-	zmq_setsockopt(f.router, ZMQ_LINGER, &linger, sizeof linger);
-	assert_int_equal(zmq_bind(f.router, "tcp://127.0.0.1:*"), 0);
-	assert_int_equal(dibao_context_new(&f.context, 1), 0);
-	*state = &f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	dibao_subscriber_free(f->subscriber);
-	dibao_context_free(f->context);
-	zmq_close(f->router);
-	zmq_ctx_term(f->zmq);
-	return 0;
-}
-
-static void dispatch(struct fixture *f)
-{
-	struct pollfd p = {.fd = dibao_subscriber_fd(f->subscriber), .events = POLLIN};
-
-	if (poll(&p, 1, 20) > 0)
-		assert_true(dibao_subscriber_dispatch(f->subscriber, 0) >= 0);
-}
-
-/* The next message of that kind; others are passed over. With `running` the subscriber works. */
-static int expect(struct fixture *f, enum wire_kind kind, bool running, uint8_t *buf, size_t cap)
-{
-	for (int ms = 0; ms < DEADLINE_MS; ms += 20) {
-		int n;
-
-		if (running)
-			dispatch(f);
-		if (zmq_recv(f->router, f->id, sizeof f->id, 0) < 0)
-			continue;
-		n = zmq_recv(f->router, buf, cap, 0);
-		if (n > 0 && buf[0] == kind)
-			return n;
-	}
-	fail_msg("waited in vain for %c", kind);
-	return -1;
-}
-
-static void say(struct fixture *f, const void *p, size_t len, const void *payload, size_t more)
-{
-	assert_int_equal(zmq_send(f->router, f->id, sizeof f->id, ZMQ_SNDMORE), sizeof f->id);
-	assert_int_equal(zmq_send(f->router, p, len, payload ? ZMQ_SNDMORE : 0), len);
-	if (payload)
-		assert_int_equal(zmq_send(f->router, payload, more, 0), more);
-}
-
-static void welcome(struct fixture *f)
-{
-	struct wire_welcome w = {.proto = 1,
-				 .lease_ms = 600000,
-				 .beat_ms = 600000,
-				 .window_bytes = WIRE_WINDOW_MIN,
-				 .channels = 15,
-				 .clock_ms = NOW_MS};
-	uint8_t buf[1024];
-
-	expect(f, WIRE_HELLO, true, buf, sizeof buf);
-	say(f, buf, (size_t)wire_welcome_pack(buf, sizeof buf, &w), NULL, 0);
-}
-
-static void connect_subscriber(struct fixture *f)
-{
-	struct dibao_subscriber_options opt = {.bureau = "3205",
-					       .userdata = f,
-					       .on_delivery = on_delivery,
-					       .on_caught_up = on_caught_up};
-	const char *endpoints[2] = {NULL, NULL};
-	char endpoint[64];
-	size_t len = sizeof endpoint;
-
-	assert_int_equal(zmq_getsockopt(f->router, ZMQ_LAST_ENDPOINT, endpoint, &len), 0);
-	endpoints[0] = endpoint;
-	opt.endpoints = endpoints;
-	assert_int_equal(dibao_subscriber_new(&f->subscriber, f->context, &opt, NULL), 0);
-	welcome(f);
-}
-
-/* A frame of one item of `bytes`. */
-static void say_data(struct fixture *f, uint64_t number, uint16_t bytes, uint8_t flags)
-{
-	static uint8_t payload[WIRE_ITEM_HEADER_BYTES + UINT16_MAX];
-	struct wire_data d = {.flags = flags,
-			      .count = 1,
-			      .number = number,
-			      .token = 1000 + number,
-			      .clock_ms = NOW_MS};
-	uint8_t header[WIRE_HEADER_BYTES];
-
-	wire_item_pack(payload, DIBAO_ITEM_EVENT, 0, bytes);
-	wire_data_pack(header, &d);
-	say(f, header, sizeof header, payload, WIRE_ITEM_HEADER_BYTES + bytes);
-}
-
-/* The same; waits until it was delivered. */
-static void deliver_flagged(struct fixture *f, uint64_t number, uint16_t bytes, uint8_t flags)
-{
-	unsigned before = f->n;
-
-	say_data(f, number, bytes, flags);
-	for (int i = 0; f->n == before && i < DEADLINE_MS / 20; i++)
-		dispatch(f);
-	assert_int_equal(f->n, before + 1);
-}
-
-static void deliver(struct fixture *f, uint64_t number, uint16_t bytes)
-{
-	deliver_flagged(f, number, bytes, 0);
-}
+#include <pthread.h>
 
 /* More than once: the first time a timer of the connection's beginning may help out. */
 static void a_floor_goes_out_by_itself(void **state)
@@ -295,6 +133,66 @@ static void it_is_told_when_all_that_was_before_has_been_delivered(void **state)
 	assert_int_equal(f->n_caught_up, 1);
 }
 
+static void an_invalid_event_ends_the_connection_of_who_asked_for_full_validation(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t buf[1024];
+
+	connect_subscriber(f);
+	deliver(f, 1, 100); /* zeros: no event, and delivered to who did not ask */
+	f->subscriber = dibao_subscriber_free(f->subscriber);
+	f->validate = true;
+	connect_subscriber(f);
+	say_data(f, 1, 100, 0);
+	expect(f, WIRE_HELLO, true, buf, sizeof buf);
+	assert_int_equal(f->n, 1);
+}
+
+static void *stop_it(void *subscriber)
+{
+	dibao_subscriber_stop(subscriber);
+	return NULL;
+}
+
+static void the_simple_loop_ends_when_another_thread_says_so_also_before_it_begins(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+
+	connect_subscriber(f);
+	assert_int_equal(pthread_create(&thread, NULL, stop_it, f->subscriber), 0);
+	assert_int_equal(dibao_subscriber_run(f->subscriber), 0);
+	pthread_join(thread, NULL);
+	dibao_subscriber_stop(f->subscriber);
+	assert_int_equal(dibao_subscriber_run(f->subscriber), 0);
+	deliver(f, 1, 100); /* it is as good as before */
+}
+
+static int status_of(const struct dibao_subscriber *s)
+{
+	return (int)dibao_subscriber_status(s)->state;
+}
+
+/* Each works and stops by itself. */
+static void subscribers_share_a_context(void **state)
+{
+	struct fixture *f = *state;
+	struct dibao_subscriber *first;
+	uint8_t id[5];
+
+	connect_subscriber(f);
+	deliver(f, 1, 100);
+	first = f->subscriber;
+	memcpy(id, f->id, sizeof id);
+	connect_subscriber(f);
+	deliver(f, 1, 100);
+	f->subscriber = dibao_subscriber_free(f->subscriber);
+	f->subscriber = first;
+	memcpy(f->id, id, sizeof id);
+	assert_int_equal(status_of(first), DIBAO_STATE_ACTIVE);
+	deliver(f, 2, 100);
+}
+
 /* A daemon that goes on without acks would have a slow application hold ever more. */
 static void what_goes_beyond_the_window_ends_the_connection(void **state)
 {
@@ -362,6 +260,9 @@ int main(void)
 		TEST(what_may_have_come_before_is_marked),
 		TEST(what_arrives_beside_an_ack_is_told_by_the_descriptor),
 		TEST(it_is_told_when_all_that_was_before_has_been_delivered),
+		TEST(an_invalid_event_ends_the_connection_of_who_asked_for_full_validation),
+		TEST(the_simple_loop_ends_when_another_thread_says_so_also_before_it_begins),
+		TEST(subscribers_share_a_context),
 		TEST(what_goes_beyond_the_window_ends_the_connection),
 		TEST(options_that_no_daemon_would_take_are_refused_with_a_reason),
 	};
