@@ -82,6 +82,7 @@ int ctl_hide(struct ctl *c, int argc, char **argv);
 int ctl_unhide(struct ctl *c, int argc, char **argv);
 int ctl_receipts(struct ctl *c, int argc, char **argv);
 int ctl_roster(struct ctl *c, int argc, char **argv);
+int ctl_unserved(struct ctl *c, int argc, char **argv);
 int ctl_sms(struct ctl *c, int argc, char **argv);
 int ctl_audit(struct ctl *c, int argc, char **argv);
 int ctl_keygen(struct ctl *c, int argc, char **argv);

@@ -52,7 +52,7 @@ _dibaoctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i verb=
 	local _dibaoctl_verb_at=0 _dibaoctl_common=()
 	local verbs="setup publish import retract correct tail status clients reload durable quarantine
-schedule hide unhide receipts roster sms audit keygen access types"
+schedule hide unhide receipts roster sms unserved audit keygen access types"
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -74,7 +74,7 @@ schedule hide unhide receipts roster sms audit keygen access types"
 		_dibaoctl_files
 		return
 		;;
-	--redis | --bureau | --server-key | --endpoint | --org | --since | --last | --until | --reason | --badge | --at | --price | --allow-removals | -n)
+	--redis | --bureau | --server-key | --endpoint | --org | --since | --last | --until | --reason | --badge | --at | --price | --mailbox | --allow-removals | -n)
 		return
 		;;
 	--type)
@@ -138,6 +138,7 @@ schedule hide unhide receipts roster sms audit keygen access types"
 			_dibaoctl_words $'--reveal\n--json'
 		fi
 		;;
+	unserved) _dibaoctl_words $'--org\n--type\n--reason\n--mailbox\n-n\n--all\n--json' ;;
 	sms)
 		if [[ $cur == -* ]]; then
 			_dibaoctl_words $'--sms-config\n--at\n--price\n--without-roster\n--json'

@@ -74,6 +74,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{"sms",
 	 "preview UID | FILE | - [--sms-config FILE] [--at TIME] [--price YUAN] [--without-roster]",
 	 "what texts say, when they go, or why not", ctl_sms, sms_help},
+	{"unserved", "[--org ORG] [--type T] [--reason R] [--mailbox NAME] [-n N | --all]",
+	 "the notices that no text served, and why", ctl_unserved, NULL},
 	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit,
 	 NULL},
 	{"keygen", "NAME [--kind KIND] [--out FILE] [--show] | NAME --server [--out FILE]",
