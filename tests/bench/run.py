@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 
+import board as board_row
+
 BUILD = os.environ.get('BUILD') or os.path.abspath('build')
 QUICK = bool(os.environ.get('QUICK'))
 RUNS = 3 if QUICK else 5
@@ -378,6 +380,17 @@ def validation():
         row(f'client checks {x["bytes"]} B', f'{x["ns"]} ns')
 
 
+def board():
+    """Publish to the board's page, as far as the socket of its browser."""
+    stage = Stage('always')
+    stage.start_daemon()
+    r = board_row.measure(stage, program, start, stop, wait_for, 50 if QUICK else 200)
+    stage.end()
+    for key, value in r.items():
+        put(f'board.{key}', value)
+    row('publish to page', f'p50 {r["p50_ms"]} ms', f'p95 {r["p95_ms"]} ms', f'{r["rss_mib"]} MiB')
+
+
 def plot():
     tsv = os.path.join(OUT, 'results.tsv')
     with open(tsv, 'w') as f:
@@ -412,6 +425,7 @@ def main():
     hostile()
     storm()
     validation()
+    board()
     with open(os.path.join(OUT, 'results.json'), 'w') as f:
         json.dump(results, f, indent=1)
     plot()
