@@ -141,6 +141,32 @@ def nothing_is_answered_before_redis_has_it_and_so_many_may_wait(b):
 
 
 @test
+def while_redis_is_away_an_event_is_to_be_published_again(b):
+    o = office(b)
+    p = Publisher(o)
+    b.expected = "Redis|redis"
+    b.redis.kill()
+    b.d.wait_log("connection lost")
+    assert p.publish(event("a-1", "award")) == (AWAY, "Redis is away: publish it again")
+    assert "connection lost" in ctl(o, as_json("a-1"), code=69)
+    b.start_redis()
+    until(lambda: p.publish(event("a-1", "award")) == "new", "Redis is back", 20, 0.05)
+
+
+@test
+def a_daemon_with_rights_of_its_own_in_redis_publishes_for_a_relay(b):
+    o = office(b)
+    dibaoctl(b, "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply", "dibaod")
+    b.d.stop()
+    b.d.configure(redis_user="dibaod", redis_password_file=b.path("dibaod.password"))
+    b.d.start()
+    p = Publisher(o)
+    assert [p.publish(e) for e in (event("a-1", "award"), event("a-2", "award", not_before=4102444800000),
+                                   event("a-3", "award", corrects="a-1"), event("a-4", "award", retracts="a-2"))] == \
+        ["new", "scheduled", "new", "new"]
+
+
+@test
 def a_relay_whose_daemon_is_killed_publishes_again_and_nothing_is_lost_or_doubled(b):
     o = office(b)
     p = b.process([BUILD + "/tests/publish_many", "-E", b.d.tcp, "-K", b.path("hr.key"), "-Z", o.server, "-n", "4000", "-p", "k",

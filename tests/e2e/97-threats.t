@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# What dibao-access(7), SECURITY CONSIDERATIONS, says that who has stolen what could do, and what not. What it
+# says of boards and readers at a daemon is tried by 91-leaks.t, of relays and admins by 95 and 96.
+from office import *
+
+EMPTY = ["MAXLEN", "0", "*", "x", "y"]
+
+
+def users(b, *names):
+    b.start_redis()
+    b.setup()
+    dibaoctl(b, "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply")
+    clients = []
+    for name in names:
+        with open(b.path(name + ".password")) as f:
+            clients.append(redis_client.Redis(unix_socket_path=b.redis_socket, username=name, password=f.read().strip()))
+    return clients
+
+
+def may_not(user, *command):
+    try:
+        said = user.execute_command(*command)
+    except redis_client.exceptions.NoPermissionError:
+        return
+    raise AssertionError(f"may {command}: {said}")
+
+
+@test
+def a_publishers_password_forges_empties_and_reads_what_is_scheduled_but_nothing_that_was_published(b):
+    publisher, producer = users(b, "publisher", "producer")
+    b.publish(event("p-1", "penalty"))
+    b.publish(event("p-2", "penalty", not_before=4102444800000))
+    assert publisher.hgetall(b.key("uid:p-2"))[b"e"] == event("p-2", "penalty", not_before=4102444800000)
+    assert b"e" not in publisher.hgetall(b.key("uid:p-1"))
+    for c in CHANNELS:
+        may_not(publisher, "XRANGE", b.key(c), "-", "+")
+    publisher.hset(b.key("uid:p-1"), "w", "1")
+    publisher.delete(b.key("uid:p-1"))
+    publisher.execute_command("XADD", b.key("public"), "*", "e", event("forged", "award"), "f", "1")
+    for user in (publisher, producer):
+        b.r.xadd(b.key("private"), {"e": "x"})
+        user.execute_command("XADD", b.key("private"), *EMPTY)
+        assert b.r.xlen(b.key("private")) == 0, "Redis' rights know no options"
+
+
+@test
+def the_outer_daemons_password_reads_nothing_private_but_reaches_every_cursor_and_the_receipts(b):
+    outer, = users(b, "dibaod-public")
+    b.durable("gateway")
+    b.publish(event("p-1", "penalty"))
+    b.publish(event("p-2", "penalty", retracts="p-1"))
+    b.publish(event("a-1", "award"))
+    b.publish(event("a-2", "award", retracts="a-1"))
+    b.call("dibao_hide", "F000009", "0")
+    assert outer.zrange(b.key("withdrawn"), 0, -1) == [b"a-1"], "public ones alone"
+    assert outer.hgetall(b.key("hidden")) == {b"F000009": b"0"}
+    assert outer.hgetall(b.key("durable")) == {b"gateway": str(10**9).encode()}
+    for key in ("private", "private-now", "withdrawn-private", "uid:p-1", "uid:a-1", "scheduled", "quarantine", "tail", "roster",
+                "shown:F000001", "audit", "lost"):
+        may_not(outer, "EXISTS", b.key(key))
+    outer.hset(b.key("cursors"), "gateway", "1 9-9 9-9 9-9 9-9")
+    outer.hset(b.key("lease:gateway"), mapping={"instance": "00", "until": "9999999999999"})
+    b.r.xadd(b.key("receipts"), {"name": "x"})
+    outer.execute_command("XADD", b.key("receipts"), *EMPTY)
+    assert b.r.xlen(b.key("receipts")) == 0
+    may_not(outer, "XADD", b.key("public"), "*", "e", "x")
+
+
+@test
+def who_adds_to_the_audit_stream_cannot_change_it_but_can_empty_it(b):
+    daemon, operator = users(b, "dibaod", "operator")
+    for user in (daemon, operator):
+        b.r.xadd(b.key("audit"), {"who": "x"})
+        id_ = b.r.xrevrange(b.key("audit"), count=1)[0][0].decode()
+        may_not(user, "XDEL", b.key("audit"), id_)
+        may_not(user, "DEL", b.key("audit"))
+        may_not(user, "XTRIM", b.key("audit"), "MAXLEN", "0")
+        user.execute_command("XADD", b.key("audit"), *EMPTY)
+        assert b.r.xlen(b.key("audit")) == 0
+
+
+@test
+def a_stolen_board_takes_its_own_durable_name_and_no_other(b):
+    o = Office(b, wall={**BOARD, "durable": "wall-1"}, next={**BOARD, "durable": "wall-2"}, gate={**GATEWAY, "durable": "gate-1"})
+    thief = o.session("wall", view="public", name="wall-1")
+    real = o.subscriber("wall", view="public", name="wall-1")
+    until(lambda: real.receive(0.02) is not None and real.standby, "the real board waits", every=0)
+    for name in ("wall-2", "gate-1"):
+        assert o.refusal("wall", view="public", name=name) == (REFUSED, "durable: that name is not granted")
+    thief.send(b"R", {"id": 1, "key": b"never-shown", "st": 1, "at": 1})
+    until(lambda: thief.receive(0.02) is not None and b.r.xlen(b.key("receipts")) == 1, "its receipt is stored", every=0)
+    assert b.r.xrange(b.key("receipts"))[0][1][b"name"] == b"wall-1", "under its own name"
+
+
+@test
+def a_stolen_relay_learns_whether_a_uid_is_taken_and_nothing_else_of_it(b):
+    o = Office(b, hr={"kind": "publisher-relay", "types": "award", "orgs": "*"})
+    b.publish(event("secret", "penalty"))
+    s = zmq.Context().socket(zmq.DEALER)
+    s.curve_serverkey, s.curve_publickey, s.curve_secretkey = o.curve("hr")
+    s.connect(b.d.tcp)
+    answers = []
+    for i, uid in enumerate(("secret", "free")):
+        s.send(b"E" + msgpack.packb({"id": i, "ev": event(uid, "award")}))
+        answers.append(msgpack.unpackb(s.recv()[1:]))
+    assert answers == [{"id": 0, "out": 4, "err": 0, "field": "", "text": ""}, {"id": 1, "out": 1, "err": 0, "field": "", "text": ""}]
+
+
+@test
+def an_admin_is_told_who_is_connected_and_nothing_of_an_event(b):
+    o = Office(b, chief={"kind": "admin"}, gate=GATEWAY)
+    s = o.session("gate")
+    b.publish(event("uid-of-it", "penalty", badge="BADGE77"))
+    receive_until(s, ["uid-of-it"])
+    told = "".join(dibaoctl(b, verb, "--json", "--endpoint", b.d.tcp, "--key", b.path("chief.key"), "--server-key", o.server)[0]
+                   for verb in ("status", "clients"))
+    assert '"policy":"gate"' in told
+    for word in ("uid-of-it", "BADGE77", "演示"):
+        assert word not in told
+    assert o.refusal("chief") == (REFUSED, "types: none are granted")
+
+
+run()
