@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sessions.h"
+#include "starting.h"
 #include "call.h"
 #include "clock.h"
 #include "lane.h"
@@ -365,7 +365,7 @@ static int on_tick(sd_event_source *src, uint64_t usec, void *userdata)
 			continue;
 		}
 		if (s->state == SESSION_STANDBY && now >= s->lease_due_usec)
-			start_retry_standby(m, s, now);
+			starting_retry_standby(m, s, now);
 		if (now >= s->beat_due_usec) {
 			s->beat_due_usec = now + c->heartbeat_ms * 1000ull;
 			beat(m, s);

@@ -3,8 +3,9 @@
  * All sessions: who is connected, from HELLO to GOODBYE.
  *
  * sessions.c has the registry, the messages and the clockwork (position frames, silence, standby);
- * start.c the way from HELLO to the first frame; lease.c the leases; cursor.c the cursors that are
- * written back; refusal.c what gets no session. They share the struct below; nobody else reads it.
+ * start.c takes a HELLO or refuses it, starting.c leads from there to the first frame; lease.c has
+ * the leases; cursor.c the cursors that are written back; refusal.c what gets no session. They
+ * share the struct below; nobody else reads it.
  *
  * A session ends in two steps: it is marked ENDED (nothing is sent to it any more) and freed in a
  * turn of its own, so that no caller finds one freed under it.
@@ -91,7 +92,7 @@ bool sessions_drained(const struct sessions *m);
 /* Second step: cursors flushed, leases released, all told. Then wait for n_outstanding == 0. */
 void sessions_goodbye_all(struct sessions *m, enum dibao_reason why, const char *text);
 
-/* ---- between the five files ---- */
+/* ---- between the files ---- */
 struct session *sessions_find(struct sessions *m, uint32_t routing_id, uint64_t serial);
 void sessions_register(struct sessions *m, struct session *s);
 /* GOODBYE with a reason, then end. Writes its cursor and gives its lease back where that is due. */
@@ -117,7 +118,6 @@ void start_hello(struct sessions *m, uint32_t routing_id, struct session *s, con
 		 size_t len, uint64_t now);
 /* What a session holds, in the policy's terms. */
 struct access_request start_held(const struct session *s);
-void start_retry_standby(struct sessions *m, struct session *s, uint64_t now);
 
 /* relay.c */
 void relay_hello(struct sessions *m, uint32_t routing_id, const struct wire_hello *h);

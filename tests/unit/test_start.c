@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From HELLO to the first frame: who is let in, and where it begins. */
+/* HELLO: who is let in, with what. */
 #include "sessions_fixture.h"
-
-static const enum dibao_channel PUBLIC = DIBAO_CHANNEL_PUBLIC, PRIVATE = DIBAO_CHANNEL_PRIVATE;
 
 static struct client *client_from(struct fixture *f, enum dibao_start from, int64_t arg)
 {
@@ -13,258 +11,6 @@ static struct client *client_from(struct fixture *f, enum dibao_start from, int6
 	say_hello(k);
 	return k;
 }
-
-static struct entry_id at(struct fixture *f, const struct client *k, enum dibao_channel c)
-{
-	return session_of(f, k)->at[c].acked;
-}
-
-#define assert_id(id, want_ms, want_seq)                                                           \
-	do {                                                                                       \
-		struct entry_id id_ = (id);                                                        \
-		assert_int_equal(id_.ms, want_ms);                                                 \
-		assert_int_equal(id_.seq, want_seq);                                               \
-	} while (0)
-
-/* ---- where it begins ---- */
-
-static void new_begins_at_the_tail(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 5);
-	k = client_from(f, DIBAO_START_NEW, 0);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 5, 0);
-	wait_until(f, session_of(f, k)->at[PUBLIC].in_step);
-	append(f, PUBLIC, 2);
-	wait_until(f, k->n_items == 2);
-	assert_int_equal(k->flags, 0);
-}
-
-static void resume_without_a_name_begins_at_the_tail_too(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 5);
-	k = client_from(f, DIBAO_START_RESUME, 0);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 5, 0);
-}
-
-/* 1000 and up: real times lie far above, so that nothing here is in the future. */
-static void a_time_begins_just_before_it(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 5);
-	k = client_from(f, DIBAO_START_TIME, 3);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 2, UINT64_MAX);
-	wait_until(f, k->n_items == 3); /* 3, 4 and 5 */
-	assert_int_equal(k->flags, WIRE_DATA_REPLAY);
-	assert_id(at(f, k, PRIVATE), 0, 0); /* the tail is the earlier one there */
-}
-
-static void a_time_of_nothing_or_less_is_the_very_beginning(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 5);
-	for (int64_t arg = 0; arg > -2; arg--) {
-		k = client_from(f, DIBAO_START_TIME, arg);
-		wait_active(f, k);
-		assert_id(at(f, k, PUBLIC), 0, 0);
-		wait_until(f, k->n_items == 5);
-	}
-}
-
-static void a_time_to_come_begins_at_the_tail(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 5);
-	k = client_from(f, DIBAO_START_TIME, INT64_MAX);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 5, 0);
-}
-
-/* The tail's ids are ahead of Redis' clock: what came since bears the tail's time. */
-static void a_time_is_taken_with_care_when_the_clock_fell_behind(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	move_tail(f, PUBLIC, (struct entry_id){1000000000000, 0});
-	append(f, PUBLIC, 5);
-	queue_clock_set(&f->clock, 1000000000005 - QUEUE_CLOCK_ON_MS - 600000);
-	k = client_from(f, DIBAO_START_TIME, 1000000000005);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 1000000000004, UINT64_MAX);
-	k = client_from(f, DIBAO_START_TIME, 1000000900000);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 1000000000004, UINT64_MAX);
-	k = client_from(f, DIBAO_START_TIME, 1000000000002);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 1000000000001, UINT64_MAX);
-	queue_clock_set(&f->clock, 1000000000005 - QUEUE_CLOCK_ON_MS);
-	k = client_from(f, DIBAO_START_TIME, 1000000900000);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 1000000000005, 0);
-}
-
-static void last_n_begins_before_the_last_n_of_each_channel(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 9);
-	append(f, PRIVATE, 2);
-	for (int i = 1; i <= 9; i++)
-		redis(f, "XADD " BASE "public %d-0 e x", i);
-	for (int i = 1; i <= 2; i++)
-		redis(f, "XADD " BASE "private %d-0 e x", i);
-	k = client_from(f, DIBAO_START_LAST, 4);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 5, 0);
-	assert_id(at(f, k, PRIVATE), 0, 0);
-	wait_until(f, k->n_items == 4 + 2);
-}
-
-/* Redis has more than we have read: what we have not read is still to come. */
-static void last_n_never_begins_past_the_tail(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 3);
-	for (int i = 1; i <= 9; i++)
-		redis(f, "XADD " BASE "public %d-0 e x", i);
-	k = client_from(f, DIBAO_START_LAST, 1);
-	wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 3, 0);
-}
-
-static void a_durable_name_goes_on_after_what_it_acknowledged(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-	struct session *s;
-
-	append(f, PUBLIC, 9);
-	durable(f, "gw");
-	redis(f, "HSET " BASE "cursors gw %s", "1 4-0 0-0 0-0 0-0");
-	k = client_named(f, "gw");
-	s = wait_active(f, k);
-	assert_id(at(f, k, PUBLIC), 4, 0);
-	wait_until(f, k->n_items == 5);
-	assert_int_equal(k->flags, WIRE_DATA_REPLAY | WIRE_DATA_MAY_REPEAT);
-	/* Another daemon may have read further than we have, up to the time of the lease. */
-	assert_true(s->at[PUBLIC].repeats.ms > (uint64_t)redis_ms(f) - 60000);
-	assert_id(s->at[PUBLIC].repeats, s->at[PUBLIC].repeats.ms, UINT64_MAX);
-}
-
-static void repeats_may_come_up_to_the_tail_or_the_cursor_if_they_are_later(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	move_tail(f, PUBLIC, (struct entry_id){99999999999999, 7});
-	durable(f, "gw");
-	redis(f, "HSET " BASE "cursors gw %s", "1 4-0 99999999999998-8 0-0 0-0");
-	k = client_named(f, "gw");
-	wait_active(f, k);
-	assert_id(session_of(f, k)->at[PUBLIC].repeats, 99999999999999, 7);
-	assert_id(session_of(f, k)->at[PRIVATE].repeats, 99999999999998, 8);
-}
-
-static void a_name_that_comes_for_the_first_time_repeats_nothing(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	append(f, PUBLIC, 3);
-	k = client_named(f, "gw");
-	wait_active(f, k);
-	wait_until(f, session_of(f, k)->at[PUBLIC].in_step);
-	append(f, PUBLIC, 1);
-	wait_until(f, k->n_items == 1);
-	assert_int_equal(k->flags, 0);
-}
-
-static void a_name_may_come_for_the_first_time_by_time(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k = client_new(f);
-
-	append(f, PUBLIC, 9);
-	durable(f, "gw");
-	k->hello.durable = text("gw");
-	k->hello.from = DIBAO_START_TIME;
-	k->hello.from_arg = 8;
-	say_hello(k);
-	wait_active(f, k);
-	wait_until(f, k->n_items == 2);
-	assert_string_equal(redis(f, "HGET " BASE "cursors gw"),
-			    "1 7-18446744073709551615 0-0 0-0 0-0");
-}
-
-static void a_cursor_that_cannot_be_read_lets_nobody_in(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	durable(f, "gw");
-	redis(f, "HSET " BASE "cursors gw %s", "1 4-0 0-0 0-0");
-	k = client_named(f, "gw");
-	wait_until(f, session_of(f, k));
-	wait_until(f, !session_of(f, k));
-	assert_int_equal(k->n_told[WIRE_WELCOME], 0);
-	redis(f, "HSET " BASE "cursors gw %s", "1 4-0 0-0 x 0-0");
-	say_hello(k);
-	wait_until(f, session_of(f, k));
-	wait_until(f, !session_of(f, k));
-	assert_int_equal(k->n_told[WIRE_WELCOME], 0);
-	redis(f, "HSET " BASE "cursors gw %s", "1 4-0 0-0 0-0 0-0");
-	say_hello(k);
-	wait_active(f, k);
-}
-
-static void who_begins_behind_what_is_kept_is_told_the_range_it_lost(void **state)
-{
-	struct fixture *f = *state;
-	enum { HOUR = 3600000 };
-	struct wire_lost lost;
-	struct client *k;
-
-	move_tail(f, PUBLIC, (struct entry_id){10 * HOUR, 0});
-	redis(f, "HSET " BASE "trimmed public %d-3 private 1-0", 7 * HOUR + 5);
-	durable(f, "gw");
-	redis(f, "HSET " BASE "cursors gw %s", "1 7200005-0 1-0 0-0 0-0");
-	k = client_named(f, "gw");
-	wait_until(f, k->n_told[WIRE_LOST]);
-	assert_int_equal(k->n_told[WIRE_LOST], 1); /* the private one stands at the edge */
-	assert_int_equal(wire_lost_unpack(&lost, k->told[WIRE_LOST], k->told_len[WIRE_LOST], NULL),
-			 0);
-	assert_int_equal(lost.channel, PUBLIC);
-	assert_int_equal(lost.from_ms, 2 * HOUR);
-	assert_int_equal(lost.to_ms, 8 * HOUR);
-	/* Who wants what is new has lost nothing. */
-	k = client_from(f, DIBAO_START_NEW, 0);
-	redis(f, "HSET " BASE "trimmed public %d-3", 11 * HOUR);
-	wait_active(f, k);
-	say(k, "P", 1);
-	fanout_beat(f->fanout, session_of(f, k));
-	wait_until(f, k->n_told[WIRE_DATA]);
-	assert_int_equal(k->n_told[WIRE_LOST], 0);
-}
-
-/* ---- who is let in ---- */
 
 static void refused(struct fixture *f, struct wire_hello h, enum dibao_reason why,
 		    const char *words)
@@ -445,86 +191,6 @@ static void the_window_is_the_smaller_of_what_is_asked_and_allowed(void **state)
 	assert_int_equal(welcome_told(k).channels, 15);
 }
 
-/* ---- Redis ---- */
-
-static void without_redis_one_is_dropped_without_a_word_and_comes_again(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k = client_new(f);
-
-	durable(f, "gw");
-	k->hello.durable = text("gw");
-	redis_server_stop(&f->server);
-	wait_until(f, !redis_link_is_up(f->link));
-	say_hello(k);
-	say(k, "?", 1);
-	wait_until(f, k->n_told[WIRE_GOODBYE]); /* of the word that followed */
-	assert_int_equal(reason_told(k), DIBAO_REASON_NO_SESSION);
-	assert_int_equal(f->sessions->n, 0);
-	redis_back(f);
-	say_hello(k);
-	wait_active(f, k);
-}
-
-static void an_answer_of_redis_that_makes_no_sense_lets_nobody_in(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k;
-
-	redis(f, "HSET " BASE "trimmed public rubbish");
-	k = client_from(f, DIBAO_START_NEW, 0);
-	wait_until(f, session_of(f, k));
-	wait_until(f, !session_of(f, k));
-	assert_int_equal(k->n_told[WIRE_WELCOME] + k->n_told[WIRE_GOODBYE], 0);
-	redis(f, "DEL " BASE "trimmed");
-	redis(f, "SET " BASE "trimmed x");
-	say_hello(k);
-	wait_until(f, session_of(f, k));
-	wait_until(f, !session_of(f, k));
-	redis(f, "DEL " BASE "trimmed");
-	say_hello(k);
-	wait_active(f, k);
-}
-
-static void a_standby_asks_again_by_itself(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k = client_new(f);
-
-	durable(f, "gw");
-	redis(f, "FCALL dibao_lease 1 " BASE " gw other 300 host:2");
-	k->hello.durable = text("gw");
-	say_hello(k);
-	wait_until(f, k->n_told[WIRE_STANDBY]);
-	assert_int_equal(f->sessions->n_standby, 1);
-	wait_active(f, k);
-	assert_int_equal(welcome_told(k).counter, 2);
-	assert_int_equal(f->sessions->n_standby, 0);
-	assert_int_equal(k->n_told[WIRE_STANDBY], 1);
-}
-
-/* Not more often than there is a chance. */
-static void a_standby_asks_when_the_lease_may_be_free(void **state)
-{
-	struct fixture *f = *state;
-	struct client *k = client_new(f);
-	uint64_t now = boottime_usec();
-
-	durable(f, "gw");
-	redis(f, "FCALL dibao_lease 1 " BASE " gw other %d host:2", LONG_MS);
-	k->hello.durable = text("gw");
-	say_hello(k);
-	wait_until(f, k->n_told[WIRE_STANDBY]);
-	assert_in_range(session_of(f, k)->lease_due_usec, now + LONG_MS * 1000ull / 3,
-			boottime_usec() + LONG_MS * 1000ull / 3);
-	redis(f, "FCALL dibao_lease 1 " BASE " gw other 60000 host:2");
-	now = boottime_usec();
-	start_retry_standby(f->sessions, session_of(f, k), now);
-	assert_true(session_of(f, k)->lease_asked);
-	wait_until(f, !session_of(f, k)->lease_asked);
-	assert_in_range(session_of(f, k)->lease_due_usec, now + 30000000, now + 90000000);
-}
-
 static void a_name_that_the_policy_does_not_grant_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -542,23 +208,6 @@ static void a_name_that_the_policy_does_not_grant_is_refused(void **state)
 	wait_until(f, k->n_told[WIRE_GOODBYE]);
 	assert_int_equal(reason_told(k), DIBAO_REASON_REFUSED);
 	assert_string_equal(redis(f, "HGET " BASE "lease:other instance"), "");
-}
-
-static void a_standby_outlasts_redis(void **state)
-{
-	struct fixture *f = *state;
-	struct client *a = client_named(f, "gw"), *b;
-
-	wait_active(f, a);
-	b = client_named(f, "gw");
-	wait_until(f, b->n_told[WIRE_STANDBY]);
-	redis_server_stop(&f->server);
-	wait_until(f, !redis_link_is_up(f->link));
-	start_retry_standby(f->sessions, session_of(f, b), boottime_usec());
-	assert_int_equal(session_of(f, b)->state, SESSION_STANDBY);
-	redis_back(f);
-	say_bye(a);
-	wait_active(f, b);
 }
 
 static void what_a_session_holds_is_told_in_the_policys_terms(void **state)
@@ -590,20 +239,6 @@ static void what_a_session_holds_is_told_in_the_policys_terms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(new_begins_at_the_tail),
-		TEST(resume_without_a_name_begins_at_the_tail_too),
-		TEST(a_time_begins_just_before_it),
-		TEST(a_time_of_nothing_or_less_is_the_very_beginning),
-		TEST(a_time_to_come_begins_at_the_tail),
-		TEST(a_time_is_taken_with_care_when_the_clock_fell_behind),
-		TEST(last_n_begins_before_the_last_n_of_each_channel),
-		TEST(last_n_never_begins_past_the_tail),
-		TEST(a_durable_name_goes_on_after_what_it_acknowledged),
-		TEST(repeats_may_come_up_to_the_tail_or_the_cursor_if_they_are_later),
-		TEST(a_name_that_comes_for_the_first_time_repeats_nothing),
-		TEST(a_name_may_come_for_the_first_time_by_time),
-		TEST(a_cursor_that_cannot_be_read_lets_nobody_in),
-		TEST(who_begins_behind_what_is_kept_is_told_the_range_it_lost),
 		TEST(what_a_hello_asks_amiss_is_refused_aloud),
 		TEST(as_many_as_the_configuration_allows_are_let_in),
 		TEST(a_hello_said_again_changes_nothing),
@@ -611,12 +246,7 @@ int main(void)
 		TEST(the_same_instance_on_a_new_connection_ends_the_old_one),
 		TEST(nobody_is_answered_before_the_tail_stands),
 		TEST(the_window_is_the_smaller_of_what_is_asked_and_allowed),
-		TEST(without_redis_one_is_dropped_without_a_word_and_comes_again),
-		TEST(an_answer_of_redis_that_makes_no_sense_lets_nobody_in),
-		TEST(a_standby_asks_again_by_itself),
-		TEST(a_standby_asks_when_the_lease_may_be_free),
 		TEST(a_name_that_the_policy_does_not_grant_is_refused),
-		TEST(a_standby_outlasts_redis),
 		TEST(what_a_session_holds_is_told_in_the_policys_terms),
 	};
 
