@@ -140,7 +140,8 @@ class Board:
 
     def page(self, last_id=None):
         e = Events(self.port, last_id)
-        until(lambda: e.events, "a first event")
+        # A beat may come first; without a last id the whole state follows.
+        until(lambda: e.of("state") if last_id is None else e.events, "a first event")
         return e
 
     def alive(self, rendered=(), visible=True):
