@@ -27,9 +27,9 @@ int secrets_view_key(uint8_t ret[DIBAO_VIEW_KEY_BYTES], const char *path)
 		log_text(LOG_WARNING, "no view_key_file: public ids change with every start");
 		return 0;
 	}
-	r = credential_open(&f, path, false);
+	r = credential_open(&f, path, true);
 	if (r < 0)
-		return fault("view_key_file", path, strerror(-r), r);
+		return fault("view_key_file", path, credential_error(r), r);
 	n = fread(hex, 1, sizeof hex - 1, f);
 	fclose(f);
 	if (sodium_hex2bin(key, sizeof key, hex, n, "\n", &len, NULL) != 0 || len != sizeof key)
@@ -50,9 +50,9 @@ int secrets_password(char **ret, const char *path)
 	*ret = NULL;
 	if (!path || !path[0])
 		return 0;
-	r = credential_open(&f, path, false);
+	r = credential_open(&f, path, true);
 	if (r < 0)
-		return fault("redis_password_file", path, strerror(-r), r);
+		return fault("redis_password_file", path, credential_error(r), r);
 	n = fread(buf, 1, sizeof buf - 1, f);
 	fclose(f);
 	buf[n] = '\0';

@@ -23,7 +23,13 @@ static int check(int fd, bool own, bool is_credential)
 		return 0;
 	if (st.st_mode & (is_credential ? 007 : 077))
 		return -EPERM;
-	return st.st_uid == geteuid() || st.st_uid == 0 ? 0 : -EPERM;
+	/* Root reads for others: dibaoctl the daemon's. */
+	return st.st_uid == geteuid() || st.st_uid == 0 || geteuid() == 0 ? 0 : -EPERM;
+}
+
+const char *credential_error(int e)
+{
+	return e == -EPERM ? "others than its owner may read it: chmod 600" : strerror(-e);
 }
 
 int credential_open(FILE **ret, const char *name, bool own)

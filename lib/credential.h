@@ -8,7 +8,10 @@
 
 /* Opens for reading. A name without a slash is a file of $CREDENTIALS_DIRECTORY. `own`: refuse a
  * file that others than its owner may read. 0, -ENOENT (also: no such directory), -EPERM others may
- * read it or it is another user's, -EINVAL not a plain file, ... */
+ * read it or it is another user's and we are not root, -EINVAL not a plain file, ... */
 int credential_open(FILE **ret, const char *name, bool own);
+
+/* Its error in words, with the cure. */
+const char *credential_error(int e);
 
 #endif

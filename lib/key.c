@@ -58,10 +58,8 @@ int dibao_key_read(const char *path, char ret_public[DIBAO_KEY_TEXT],
 	FILE *f;
 	int r = credential_open(&f, path, true);
 
-	if (r == -EPERM)
-		return fail(err, r, path, "others than its owner may read it: chmod 600");
 	if (r < 0)
-		return fail(err, r, path, strerror(-r));
+		return fail(err, r, path, credential_error(r));
 	/* No copy of the key in a buffer that is freed and forgotten. */
 	setvbuf(f, NULL, _IONBF, 0);
 	r = find_key(f, secret);

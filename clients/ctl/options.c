@@ -93,10 +93,10 @@ static bool read_password(struct ctl *c, const char *path)
 {
 	char buf[256] = "";
 	FILE *f;
-	int r = credential_open(&f, path, false);
+	int r = credential_open(&f, path, true);
 
 	if (r < 0) {
-		ctl_fail(EX_NOINPUT, "redis_password_file %s: %s", path, strerror(-r));
+		ctl_fail(EX_NOINPUT, "redis_password_file %s: %s", path, credential_error(r));
 		return false;
 	}
 	if (fgets(buf, sizeof buf, f))

@@ -58,7 +58,7 @@ static void find_pid(const struct ctl *c, struct query *q)
 	char hex[2 * DIBAO_VIEW_KEY_BYTES + 1] = "";
 	size_t n = 0;
 	FILE *f;
-	int r = c->view_key_file ? credential_open(&f, c->view_key_file, false) : -ENOENT;
+	int r = c->view_key_file ? credential_open(&f, c->view_key_file, true) : -ENOENT;
 
 	if (r == 0) {
 		if (!fgets(hex, sizeof hex, f) ||
@@ -72,7 +72,7 @@ static void find_pid(const struct ctl *c, struct query *q)
 		q->has_pid = true;
 	} else {
 		ctl_fail(0, "receipts of boards are left out: view_key_file %s: %s",
-			 c->view_key_file ? c->view_key_file : "", strerror(-r));
+			 c->view_key_file ? c->view_key_file : "", credential_error(r));
 	}
 	sodium_memzero(key, sizeof key);
 	sodium_memzero(hex, sizeof hex);

@@ -10,7 +10,7 @@ import subscriber
 
 
 def session(b, start_now=True, **options):
-    s = subscriber.Subscriber(b.d.ipc, context=zmq.Context(), **options)
+    s = subscriber.Subscriber(b.d.ipc, **options)
     s.open()
     if start_now:
         until(lambda: s.receive(0.02) is not None and s.welcome, "it is welcome")
@@ -92,7 +92,7 @@ def the_program_itself_prints_what_it_got(b):
 def a_client_that_never_reads_and_forges_acks_is_ended_and_harms_nobody(b):
     b.start(window_bytes="128K", budget_bytes="2M")
     r = b.recorder("r")
-    context = zmq.Context()
+    context = zmq.Context.instance()
     bad = []
     for i in range(3):  # never read a thing
         s = context.socket(zmq.DEALER)
@@ -141,7 +141,7 @@ def a_forged_ack_does_not_move_the_place_of_a_durable_name(b):
 def what_is_no_message_of_the_protocol_is_answered_and_survived(b):
     b.start()
     r = b.recorder("r")
-    context = zmq.Context()
+    context = zmq.Context.instance()
     rubbish = [b"", b"Z", b"H", b"H\xc1", b"H\xdf\xff\xff\xff\xff", b"A", b"A\x05", b"R" + b"\x81" * 3000, b"\x00" * 60000,
                b"W" + msgpack.packb({}), b"B\x91", b"H" + msgpack.packb({"pmin": 9, "pmax": 9}), os.urandom(500)]
     for text in rubbish:

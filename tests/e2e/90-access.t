@@ -435,6 +435,7 @@ def secrets_may_come_from_the_service_managers_credentials(b):
     os.rename(b.path("dibaod.key"), b.path("credentials/dibaod.key"))
     with open(b.path("credentials/redis"), "w") as f:
         f.write("one-password\n")
+    os.chmod(b.path("credentials/redis"), 0o640)  # as systemd's access list shows
     b.r.config_set("requirepass", "one-password")
     b.r = redis_client.Redis(unix_socket_path=b.redis_socket, password="one-password")
     b.d.env["CREDENTIALS_DIRECTORY"] = b.path("credentials")

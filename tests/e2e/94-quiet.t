@@ -138,7 +138,7 @@ def public_ids_are_alike_in_daemons_with_one_key_and_tell_nothing_without_it(b):
     b.publish(event("a-1", "award"))
 
     def pid(d):
-        s = subscriber.Subscriber(d.ipc, context=zmq.Context(), view="public", start="time")
+        s = subscriber.Subscriber(d.ipc, view="public", start="time")
         s.open()
         got = []
         until(lambda: got.extend(s.receive(0.02)) or got, "it is shown", every=0)

@@ -393,6 +393,7 @@ class Bureau:
         self.redis_socket, self.view_key = self.path("redis.sock"), self.path("view.key")
         with open(self.view_key, "w") as f:
             f.write("5a" * 32 + "\n")
+        os.chmod(self.view_key, 0o600)
 
     def path(self, name):
         return os.path.join(self.dir, name)
