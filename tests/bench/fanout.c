@@ -4,6 +4,7 @@
  * get.
  *
  *   fanout --mode drain|live|latency --endpoint E --subscribers N --events M [--window B]
+ *          [--server-key KEY --key-file FILE]    CURVE, one key for all
  *
  * drain: starts when a backlog of M events is in the queue, from the beginning; live: says "ready"
  * when all are active, from now on. Both print one line of JSON when each subscriber has had M
@@ -23,7 +24,7 @@
 #include <time.h>
 
 struct bench {
-	const char *endpoint;
+	const char *endpoint, *server_key, *key_file;
 	bool drain, latency;
 	unsigned n;
 	uint32_t window; /* bytes; 0 = the library's default */
@@ -128,6 +129,8 @@ static int run(struct bench *b)
 			.bureau = "3205",
 			.start = b->drain ? DIBAO_START_TIME : DIBAO_START_NEW,
 			.window_bytes = b->window,
+			.curve_server_key = b->server_key,
+			.curve_key_file = b->key_file,
 			.userdata = &all[i],
 			.on_delivery = on_delivery,
 			.on_status = on_status,
@@ -177,6 +180,8 @@ int main(int argc, char **argv)
 		{"subscribers", required_argument, NULL, 's'},
 		{"events", required_argument, NULL, 'n'},
 		{"window", required_argument, NULL, 'w'},
+		{"server-key", required_argument, NULL, 'k'},
+		{"key-file", required_argument, NULL, 'f'},
 		{0},
 	};
 	struct rlimit files = {65536, 65536};
@@ -197,6 +202,12 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			b.events = strtoull(optarg, NULL, 10);
+			break;
+		case 'k':
+			b.server_key = optarg;
+			break;
+		case 'f':
+			b.key_file = optarg;
 			break;
 		case 'w':
 			b.window = (uint32_t)atoi(optarg);

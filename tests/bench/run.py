@@ -79,13 +79,24 @@ class Stage:
         wait_for('Redis', lambda: os.path.exists(f'{self.dir}/redis.sock'))
         subprocess.run([program('dibaoctl'), '--redis', self.redis_address, 'setup'], check=True,
                        stdout=subprocess.DEVNULL)
-        self.daemon = None
+        self.daemon, self.curve = None, []
+
+    def make_keys(self):
+        """A daemon started from now on speaks CURVE, and so do fanout's subscribers, with one key."""
+        key = lambda name, *more: json.loads(subprocess.run(
+            [program('dibaoctl'), '--json', 'keygen', name, '--out', f'{self.dir}/{name}.key', *more], capture_output=True,
+            text=True, check=True).stdout)['public_key']
+        with open(f'{self.dir}/access.conf', 'w') as f:
+            f.write(f'[bench]\nkind = reader\npublic_key = {key("bench")}\ntypes = *\norgs = *\n')
+        self.curve = ['--server-key', key('dibaod', '--server'), '--key-file', f'{self.dir}/bench.key']
 
     def start_daemon(self):
+        secured = (f'curve_key_file = {self.dir}/dibaod.key\naccess = {self.dir}/access.conf\n[peers]\n'
+                   'connects_per_key = 100000\nsessions_per_key = 100000\nhellos_per_key = 100000\n')
         self.log = open(f'{self.dir}/dibaod.log', 'w')
         with open(f'{self.dir}/dibaod.conf', 'w') as f:
-            f.write(f'[dibao]\nendpoints = tcp://127.0.0.1:*\ninsecure = yes\ncontrol = {self.dir}/control\n'
-                    f'[redis]\nredis = {self.redis_address}\n')
+            f.write(f'[dibao]\nendpoints = tcp://127.0.0.1:*\ncontrol = {self.dir}/control\n'
+                    f'{secured if self.curve else "insecure = yes"}\n[redis]\nredis = {self.redis_address}\n')
         self.daemon = start([program('dibaod'), '-c', f'{self.dir}/dibaod.conf'], stderr=self.log)
 
         def listening():
@@ -134,7 +145,7 @@ class Stage:
 
 def fanout(mode, stage, subscribers, events):
     return start([tool('fanout'), '--mode', mode, '--endpoint', stage.endpoint, '--subscribers',
-                  str(subscribers), '--events', str(events)], stdout=subprocess.PIPE, text=True)
+                  str(subscribers), '--events', str(events), *stage.curve], stdout=subprocess.PIPE, text=True)
 
 
 def finish(p):
@@ -145,12 +156,12 @@ def finish(p):
     return last_json(out)
 
 
-def bare_pubsub(subscribers, events, size):
+def bare_pubsub(subscribers, events, size, curve=False):
     pub = start([tool('bare'), 'pub', '--bytes', str(size), '--events', str(events), '--subscribers',
-                 str(subscribers)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    endpoint = pub.stdout.readline().split()[-1]
+                 str(subscribers)] + ['--curve'] * curve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    *key, endpoint = pub.stdout.readline().split()
     sub = start([tool('bare'), 'sub', '--endpoint', endpoint, '--events', str(events), '--subscribers',
-                 str(subscribers)], stdout=subprocess.PIPE, text=True)
+                 str(subscribers)] + (['--key', *key] if curve else []), stdout=subprocess.PIPE, text=True)
     r = finish(sub)
     _, err = pub.communicate(timeout=30)
     children.remove(pub)
@@ -197,6 +208,34 @@ def drain(subscribers, size):
     stage.end()
     name = f'drain.{subscribers}' if size == 200 else f'drain_{size}.{subscribers}'
     return summarise(name, subscribers, size, ours, bare)
+
+
+def curve(subscribers):
+    """As drain, encrypted on both sides; the bare peer, which seals each event apart, gets fewer events.
+    `plain` is the same daemon without, right after."""
+    events = events_for(subscribers, 200) // 2
+    stages = [Stage('everysec') for _ in range(2)]
+    for stage in stages:
+        if stage is stages[0]:
+            stage.make_keys()
+        stage.feed(events, 200)
+        stage.start_daemon()
+        stage.wait_tail(events)
+        finish(fanout('drain', stage, subscribers, events))  # warm-up
+    ours, bare, plain = [], [], []
+    for _ in range(RUNS):
+        cpu = stages[0].cpu_s()
+        r = finish(fanout('drain', stages[0], subscribers, events))
+        r['daemon_cpu_s'] = stages[0].cpu_s() - cpu
+        ours.append(r)
+        bare.append(bare_pubsub(subscribers, events // 8, 200, curve=True))
+        plain.append(finish(fanout('drain', stages[1], subscribers, events)))
+    for stage in stages:
+        stage.end()
+    summarise(f'curve.{subscribers}', subscribers, 200, ours, bare)
+    put(f'curve.{subscribers}.plain_per_s', round(median(plain, 'per_s')))
+    put(f'curve.{subscribers}.load_average', round(os.getloadavg()[0], 1))
+    row('  without CURVE', f'{median(plain, "per_s") / 1e6:.2f} M/s', f'load {os.getloadavg()[0]:.1f}')
 
 
 def live(subscribers, size):
@@ -417,6 +456,8 @@ def main():
             drain(n, size)
     for n in (1, 16, 200, 1000):
         live(n, 200)
+    for n in (16, 200):
+        curve(n)
     for fsync in ('everysec', 'always'):
         latency(fsync, False)
         latency(fsync, True)
