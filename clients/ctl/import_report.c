@@ -50,9 +50,9 @@ int import_report_begin(struct import_report *r, int64_t bytes)
 	r->bar = isatty(STDERR_FILENO);
 	if (bytes == 0)
 		return put_aside(r);
-	if (open_refused(r, 0))
+	if (stat(r->path, &st) == 0 && open_refused(r, 0))
 		return EX_CANTCREAT;
-	if (fstat(fileno(r->refused), &st) < 0 || st.st_size < bytes)
+	if (!r->refused || fstat(fileno(r->refused), &st) < 0 || st.st_size < bytes)
 		return ctl_fail(EX_IOERR,
 				"%s: changed since the run was cut; --restart begins anew",
 				r->path);

@@ -6,7 +6,7 @@ import shlex
 
 from dibao_test import *
 
-USAGE, DATAERR, NOINPUT, TEMPFAIL = 64, 65, 66, 75
+USAGE, DATAERR, NOINPUT, IOERR, TEMPFAIL = 64, 65, 66, 74, 75
 MANY = 30000  # rows: some checkpoints, and time to stop a run amid them
 HEAD = "类型,单位,发文单位,警号,姓名,时间,body.kind.code,body.kind.name,body.state,body.public_reason,ref"
 ENGLISH = "type,org,issuer,badge,name,at,body.kind.code,body.kind.name,body.state,body.public_reason,ref"
@@ -152,6 +152,24 @@ def an_interrupted_run_says_that_it_goes_on_and_one_with_other_headings_or_anew_
         p.kill()
         goes_on[" ".join(args)] = "going on" in p.log()
     assert goes_on.pop("") and not any(goes_on.values()), goes_on
+
+
+@test
+def the_refused_rows_of_a_run_that_was_cut_are_kept_and_missed_if_they_are_gone(b):
+    start(b)
+    many(b)
+    with open(b.path("in.csv"), "r+") as f:
+        text = f.read().replace("F000001", "1.38E+10", 1)
+        f.seek(0)
+        f.write(text)
+    assert cut(b, signal.SIGKILL).wait() == -signal.SIGKILL
+    refused = b.path("in.csv.refused.csv")
+    os.rename(refused, b.path("away"))
+    _, err = import_file(b, None, code=IOERR)
+    assert "in.csv.refused.csv: changed since the run was cut; --restart begins anew" in err, err
+    os.rename(b.path("away"), refused)
+    out, err = import_file(b, None, code=DATAERR)
+    assert "going on" in err and out[-1]["refused"] == 1 and open(refused).read().count("1.38E+10") == 1, (out, err)
 
 
 @test

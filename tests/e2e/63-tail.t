@@ -3,7 +3,7 @@
 # dibaoctl tail: what a person at a terminal is told when no event can come, and in which words events come.
 from dibao_test import *
 
-SOON = 2.0  # s
+SOON = 4.0  # s: it takes milliseconds, and an answer that never comes would be missed after 5 s
 
 
 def keygen(b, name):
@@ -35,7 +35,7 @@ def says(p, pattern, seconds=SOON):
 
 
 @test
-def a_wrong_server_key_is_told_within_two_seconds_and_once(b):
+def a_wrong_server_key_is_told_soon_and_once(b):
     curve_daemon(b)
     p = tail(b, "--key", b.path("desk.key"), "--server-key", keygen(b, "impostor"))
     says(p, rf"^dibaoctl: {b.d.tcp}: handshake failed: .*is the server key this daemon's.*, connecting again\n")
@@ -45,7 +45,7 @@ def a_wrong_server_key_is_told_within_two_seconds_and_once(b):
 
 
 @test
-def ones_own_key_that_is_not_in_the_policy_is_told_within_two_seconds(b):
+def ones_own_key_that_is_not_in_the_policy_is_told_soon(b):
     curve_daemon(b)
     keygen(b, "stranger")
     p = tail(b, "--key", b.path("stranger.key"), "--server-key", b.server)
@@ -53,7 +53,7 @@ def ones_own_key_that_is_not_in_the_policy_is_told_within_two_seconds(b):
 
 
 @test
-def keys_on_one_side_only_are_told_within_two_seconds(b):
+def keys_on_one_side_only_are_told_soon(b):
     curve_daemon(b)
     says(tail(b), rf"{b.d.tcp}: handshake failed: .*keys \(CURVE\)")
     says(tail(b, "--key", b.path("desk.key"), "--server-key", b.server, endpoint=b.d.ipc),
@@ -61,7 +61,7 @@ def keys_on_one_side_only_are_told_within_two_seconds(b):
 
 
 @test
-def an_endpoint_where_nobody_is_is_told_within_two_seconds_and_its_coming_back_too(b):
+def an_endpoint_where_nobody_is_is_told_soon_and_its_coming_back_too(b):
     b.start()
     b.d.stop()
     p = tail(b)
