@@ -25,6 +25,7 @@ static const struct option_spec rows[] = {
 	{"daemon", "key_file", KIND_TEXT, AT(key_file), "", 0, 512, false, NULL},
 	{"daemon", "durable", KIND_TEXT, AT(durable), "", 0, 64, false, NULL},
 	{"board", "org", KIND_TEXT, AT(org), "", 0, DIBAO_ORG_BYTES, false, NULL},
+	{"board", "types", KIND_LIST, AT(types), "promotion award", 1, 16, false, NULL},
 	{"board", "district", KIND_TEXT, AT(district), "auto", 1, DIBAO_ORG_BYTES, false, NULL},
 	{"board", "bureau_orgs", KIND_TEXT, AT(bureau_orgs), "auto", 1, DIBAO_ORG_BYTES, false,
 	 NULL},
@@ -90,6 +91,10 @@ static void check_together(const void *config, struct option_faults *f)
 		options_fault(f, "bureau: expected 1 to %d of 0-9, a-z, _ and -", QUEUE_BUREAU_MAX);
 	if (!is_digits(c->org))
 		options_fault(f, "org: expected 12 digits, or the first of them");
+	for (size_t i = 0; i < c->types.n; i++)
+		if (strcmp(c->types.at[i], "promotion") != 0 &&
+		    strcmp(c->types.at[i], "award") != 0)
+			options_fault(f, "types: expected promotion, award, or both");
 	check_area("district", c->district, f);
 	check_area("bureau_orgs", c->bureau_orgs, f);
 	check_time("night_from", c->night_from, f);

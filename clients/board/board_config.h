@@ -16,6 +16,7 @@ struct board_config {
 	char *server_key, *key_file; /* CURVE; "" = none */
 	char *durable;		     /* "" = none */
 	/* [board] */
+	struct option_list types;	/* "promotion", "award" */
 	char *org;			/* "320508530000"; or a prefix */
 	char *district, *bureau_orgs;	/* "auto", "none", or digits */
 	char *name;			/* "" = the table's */

@@ -247,7 +247,6 @@ static void close_subscriber(struct source *s)
 
 static int open_subscriber(struct source *s)
 {
-	static const char *const types[] = {"promotion", "award", NULL};
 	const struct board_config *c = s->opt.config;
 	int64_t now = s->opt.now_ms(s->opt.userdata);
 	const char *orgs[4];
@@ -255,7 +254,7 @@ static int open_subscriber(struct source *s)
 		.endpoints = (const char *const *)c->endpoints.at,
 		.bureau = c->bureau,
 		.durable = *c->durable ? c->durable : NULL,
-		.types = types,
+		.types = (const char *const *)c->types.at,
 		.orgs = orgs,
 		.start = DIBAO_START_NEW,
 		.public_view = true,

@@ -86,6 +86,8 @@ static void a_fault_names_file_line_and_option(void **state)
 {
 	(void)state;
 	refused("[board]\norg = x\n", "f: org: expected 12 digits");
+	refused("[board]\ntypes = penalty\n", "f: types: expected promotion, award");
+	refused("[board]\ntypes = awards\n", "f: types: expected promotion, award");
 	refused("[board]\ndistrict = east\n", "f: district: expected auto, none");
 	refused("[board]\nport = 65536\n", "f:2: port: expected 0 to 65535");
 	refused("[show]\nnight_from = 25:00\nnight_to = 06:00\n", "f: night_from: expected a time");
