@@ -18,14 +18,14 @@ PKG_CONFIG ?= pkg-config
 
 # ---- what must be installed, by Debian's names ----
 DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpack-dev libsystemd-dev libinih-dev libsodium-dev libjansson-dev \
-	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libutf8proc-dev
+	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libncurses-dev libutf8proc-dev
 DEPS_RUN := redis-server redis-tools
 DEPS_BOARD := fonts-noto-cjk fonts-hanazono
 DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace kannel kannel-extras chromium nodejs npm $(DEPS_BOARD)
 DEPS_BENCH := gnuplot-nox python3 python3-msgpack python3-redis
 PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
-PC_CLIENTS := libcurl libmicrohttpd sqlite3 libutf8proc
+PC_CLIENTS := libcurl libmicrohttpd sqlite3 libutf8proc ncursesw
 
 CFLAGS ?= -O2 -g
 OUR_CFLAGS := -std=gnu17 -fPIC -D_GNU_SOURCE -DDIBAO_VERSION='"$(VERSION)"' -Iinclude -Ilib -Ilib/host \

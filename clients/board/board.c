@@ -302,6 +302,16 @@ static void on_reported(void *userdata)
 	board_turn(userdata);
 }
 
+/* Each second: a turn only if something was drawn for the first time. */
+static void on_drawn(void *userdata)
+{
+	struct board *b = userdata;
+
+	watch_drawn(b->watch);
+	if (b->is_dirty)
+		board_turn(b);
+}
+
 /* ---- life ---- */
 
 static void read_boot_id(char ret[40])
@@ -440,6 +450,27 @@ static int start_all(struct board *b, const struct board_start *start)
 	return 0;
 }
 
+static int start_tty(struct board *b, bool is_demo)
+{
+	struct tty_options t = {
+		.event = b->event,
+		.config = b->config,
+		.rules = &b->rules,
+		.places = b->places,
+		.wall = b->wall,
+		.is_demo = is_demo,
+		.time = feed_time,
+		.on_rendered = on_rendered,
+		.on_reported = on_drawn,
+		.userdata = b,
+	};
+	int r = tty_new(&b->tty, &t);
+
+	if (r == -ENOTTY)
+		log_text(LOG_ERR, "--tty: there is no terminal, or TERM is not set");
+	return r;
+}
+
 int board_new(struct board **ret, const struct board_start *start)
 {
 	struct board *b = calloc(1, sizeof *b);
@@ -453,6 +484,8 @@ int board_new(struct board **ret, const struct board_start *start)
 	board_config_rules(b->config, &b->rules);
 	read_boot_id(b->boot_id);
 	r = start_all(b, start);
+	if (r >= 0 && start->has_tty)
+		r = start_tty(b, start->is_demo || places_is_demo(b->places));
 	if (r < 0) {
 		board_free(b);
 		return r;
@@ -476,6 +509,7 @@ struct board *board_free(struct board *b)
 	if (!b)
 		return NULL;
 	sd_notify(0, "STOPPING=1");
+	tty_free(b->tty);
 	if (b->source && b->cache)
 		note(b);
 	b->source = source_free(b->source);

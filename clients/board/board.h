@@ -19,6 +19,7 @@ struct board_start {
 	bool is_demo;
 	const char *demo_path; /* NULL: built-in */
 	unsigned demo_interval_ms;
+	bool has_tty; /* draw on the terminal too */
 };
 
 /* Starts all; what is wrong is logged. SIGTERM, SIGINT and SIGCHLD are blocked by the caller. */

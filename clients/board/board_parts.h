@@ -11,6 +11,7 @@
 #include "places.h"
 #include "source.h"
 #include "trust.h"
+#include "tty.h"
 #include "wall.h"
 #include "watch.h"
 
@@ -30,6 +31,7 @@ struct board {
 	struct source *source; /* NULL: demonstration */
 	struct demo *demo;
 	struct watch *watch;
+	struct tty *tty; /* NULL: none */
 	char boot_id[40];
 	enum item_area known; /* as noted last; AREA_NONE while reconciling for the first time */
 	int64_t next_end_ms, noted_boot_ms;

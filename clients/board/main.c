@@ -5,6 +5,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
@@ -17,8 +18,8 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: dibao-board [-c FILE] [--check-config]\n"
-	"       dibao-board [-c FILE] --demo[=FILE]\n"
+	"usage: dibao-board [-c FILE] [--tty] [--check-config]\n"
+	"       dibao-board [-c FILE] [--tty] --demo[=FILE]\n"
 	"       dibao-board [-c FILE] --status [--json]\n"
 	"Shows a station's promotions and awards to a browser on this machine.\n"
 	"\n"
@@ -26,12 +27,13 @@ static const char usage[] =
 	"      --check-config  check the configuration, print it, exit\n"
 	"      --demo[=FILE]   invented events, or those of FILE (JSON lines); no daemon\n"
 	"      --interval S    seconds between two events of the demonstration (20)\n"
+	"      --tty           draw on this terminal too\n"
 	"      --status        ask the board that runs here how it is, exit\n"
 	"      --json          that as a line of JSON\n"
 	"  -h, --help          this text\n"
 	"      --version       version\n";
 
-enum { OPT_CHECK = 256, OPT_DEMO, OPT_INTERVAL, OPT_STATUS, OPT_JSON, OPT_VERSION };
+enum { OPT_CHECK = 256, OPT_DEMO, OPT_INTERVAL, OPT_TTY, OPT_STATUS, OPT_JSON, OPT_VERSION };
 
 /* The bureau that seeds/ and the built-in events are about. */
 static const char demo_org[] = "320508530000";
@@ -97,6 +99,14 @@ static int run(struct board_start *start)
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	if (start->has_tty && isatty(STDERR_FILENO)) {
+		/* Lines would be written across the picture. */
+		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+		log_text(LOG_NOTICE, "messages go nowhere from here on; see them with 2>FILE");
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
+	}
 	r = board_new(&b, start);
 	if (r < 0) {
 		log_text(LOG_ERR, "cannot start: %s", strerror(-r));
@@ -125,6 +135,7 @@ int main(int argc, char **argv)
 		{"check-config", no_argument, NULL, OPT_CHECK},
 		{"demo", optional_argument, NULL, OPT_DEMO},
 		{"interval", required_argument, NULL, OPT_INTERVAL},
+		{"tty", no_argument, NULL, OPT_TTY},
 		{"status", no_argument, NULL, OPT_STATUS},
 		{"json", no_argument, NULL, OPT_JSON},
 		{"help", no_argument, NULL, 'h'},
@@ -158,6 +169,9 @@ int main(int argc, char **argv)
 				return EX_USAGE;
 			}
 			start.demo_interval_ms = (unsigned)(seconds * 1000);
+			break;
+		case OPT_TTY:
+			start.has_tty = true;
 			break;
 		case OPT_STATUS:
 			ask = true;

@@ -112,6 +112,13 @@ void watch_alive(struct watch *w, struct http_request *r)
 		http_reply(r, 204, NULL, "", 0);
 }
 
+void watch_drawn(struct watch *w)
+{
+	w->heard_ms = boot_ms();
+	w->state.is_visible = true;
+	w->state.is_silent = false;
+}
+
 /* ---- silence ---- */
 
 static int on_child(sd_event_source *src, const siginfo_t *si, void *userdata)

@@ -28,6 +28,9 @@ struct watch *watch_free(struct watch *w);
 /* Answers POST /alive: 204, or 400 with what is wrong. */
 void watch_alive(struct watch *w, struct http_request *r);
 
+/* A terminal shows the wall: as good as a page's report. */
+void watch_drawn(struct watch *w);
+
 struct watch_state {
 	bool is_silent; /* for longer than alive_ms */
 	int64_t ago_ms; /* the last report; -1: none yet */

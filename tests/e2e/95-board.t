@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # dibao-board against a real daemon: what its page is told, and what it never is.
+import fcntl
 import hashlib
 import http.client
+import pty
 import sqlite3
+import struct
+import termios
 
 from dibao_test import *
 
@@ -599,6 +603,68 @@ def a_page_that_falls_silent_is_told_and_the_command_is_run(b):
     assert "no page has reported" in board.log()
     board.alive()
     assert not board.status()["page_silent"] and "a page reports again" in board.log()
+    boards_end(b)
+
+
+@test
+def on_a_terminal_the_wall_is_drawn_as_text_and_what_was_drawn_is_proved(b):
+    b.start()
+    publish(b, award("a1", "甲一"), award("a2", "\u202e倒\u202c名\u200b", body={"public_reason": "事由" * 200}),
+            award("p1", "拟", body=PROPOSED), promotion("n1", "邻一", NEIGHBOUR))
+    board = Board(b)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    with open(board.out, "ab") as f:
+        p = subprocess.Popen([BUILD + "/bin/dibao-board", "-c", board.config, "--tty"], stdin=slave, stdout=slave, stderr=f,
+                             env={**os.environ, "TERM": "xterm"})
+    running[p.pid] = p
+    os.close(slave)
+    drawn = bytearray()
+
+    def seen():
+        try:
+            while select.select([master], [], [], 0)[0]:
+                drawn.extend(os.read(master, 65536))
+        except OSError:  # it has ended
+            pass
+        text = drawn.decode(errors="ignore")
+        return all(w in text for w in ("胥江派出所", "甲一", "倒名", "拟表彰公示", "邻一", "三级辅员", "更新于", "演示数据"))
+    until(seen, lambda: f"all of it is drawn: {drawn.decode(errors='ignore')[-1500:]}")
+    text = drawn.decode(errors="ignore")
+    assert not re.search("[\u202a-\u202e\u200b]", text) and "事由" * 50 not in text and "…" in text
+    until(lambda: b.r.xlen(BASE + "receipts") == 4, "four receipts")
+    os.write(master, b"q\x1b[A\r")
+    p.send_signal(signal.SIGTERM)
+
+    def ended():
+        seen()
+        return p.poll() is not None
+    until(ended, "its end")
+    assert p.returncode == 0
+    running.pop(p.pid)
+    os.close(master)
+    r = subprocess.run([BUILD + "/bin/dibao-board", "-c", board.config, "--tty"], capture_output=True, stdin=subprocess.DEVNULL,
+                       timeout=20 * SLOW)
+    assert r.returncode == 69 and b"there is no terminal" in r.stderr, r
+
+
+@test
+def without_a_place_for_its_cache_the_board_goes_on_and_says_so(b):
+    b.start()
+    where = b.path("later") + "/board.db"
+    board = Board(b, cache=where).start().current()
+    assert board.status()["cache"].startswith("cannot be opened") and "going on without" in board.log()
+    page = board.page()
+    publish(b, award("a1", "甲一"))
+    page.wait_names("甲一")
+    os.mkdir(b.path("later"))
+    publish(b, award("a2", "甲二"))
+    page.wait_names("甲一", "甲二")
+    board.wait_status(lambda s: s["cache"] == "ok", "has a cache again")
+    board.stop()
+    b.d.stop()
+    board.start()
+    board.page().wait_names("甲一", "甲二")
     boards_end(b)
 
 
