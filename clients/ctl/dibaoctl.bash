@@ -141,9 +141,13 @@ schedule hide unhide receipts roster sms unserved audit keygen access types"
 	unserved) _dibaoctl_words $'--org\n--type\n--reason\n--mailbox\n-n\n--all\n--json' ;;
 	sms)
 		if [[ $cur == -* ]]; then
-			_dibaoctl_words $'--sms-config\n--at\n--price\n--without-roster\n--json'
+			case ${COMP_WORDS[_dibaoctl_verb_at + 1]} in
+			queue) _dibaoctl_words $'--all\n--json' ;;
+			release) _dibaoctl_words $'--uid\n--json' ;;
+			*) _dibaoctl_words $'--sms-config\n--at\n--price\n--without-roster\n--all\n--uid\n--json' ;;
+			esac
 		elif ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
-			_dibaoctl_words $'preview'
+			_dibaoctl_words $'preview\nqueue\nrelease\ndrop'
 		else
 			_dibaoctl_files
 		fi

@@ -7,5 +7,8 @@
 #include "ctl.h"
 
 int sms_preview(struct ctl *c, int argc, char **argv);
+int sms_queue(struct ctl *c, int argc, char **argv);
+int sms_release(struct ctl *c, int argc, char **argv);
+int sms_drop(struct ctl *c, int argc, char **argv);
 
 #endif

@@ -38,7 +38,12 @@ static const char sms_help[] =
 	"    --sms-config FILE     dibao-sms' configuration (/etc/dibao/sms.conf)\n"
 	"    --at TIME             as if it were then\n"
 	"    --price YUAN          of a part, for the cost\n"
-	"    --without-roster      do not ask the roster: all are sent, by the event's name\n";
+	"    --without-roster      do not ask the roster: all are sent, by the event's name\n"
+	"  queue                   what waits, why, and until when\n"
+	"    --all                 each notice, not the first alone\n"
+	"  release BATCH           let the texts of a document or an hour go that wait for it\n"
+	"  release --uid UID       send a parked notice after all\n"
+	"  drop UID                a parked notice was served some other way\n";
 
 const struct ctl_verb ctl_verbs[] = {
 	{"setup", "[--acl [--apply [--replace] [--passwords DIR]] [USER ...]]",
@@ -72,8 +77,9 @@ const struct ctl_verb ctl_verbs[] = {
 	{"roster", "import FILE [OPTION ...] | undo | show BADGE [--reveal] | confirm BADGE",
 	 "who has which badge and number, for the texts", ctl_roster, roster_help},
 	{"sms",
-	 "preview UID | FILE | - [--sms-config FILE] [--at TIME] [--price YUAN] [--without-roster]",
-	 "what texts say, when they go, or why not", ctl_sms, sms_help},
+	 "preview UID | FILE | - [OPTION ...] | queue [--all] | release BATCH | --uid UID | drop "
+	 "UID",
+	 "what texts say, when they go, or why not; what waits", ctl_sms, sms_help},
 	{"unserved", "[--org ORG] [--type T] [--reason R] [--mailbox NAME] [-n N | --all]",
 	 "the notices that no text served, and why", ctl_unserved, NULL},
 	{"audit", "[--since TIME] [--last N]", "administrative acts: who, what, when", ctl_audit,

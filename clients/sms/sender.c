@@ -201,13 +201,8 @@ static void hand_on(struct flight *f)
 	f->is_handed = f->i->is_handed = true;
 	breaker_sent(&f->g->breaker);
 	e = f->g->driver ? f->g->ops->submit(f->g->driver, &t) : -ENOTCONN;
-	if (e == 0) {
-		int64_t now = core_now_ms();
-
-		caps_count(c->caps, f->phone, f->text.text, f->text.len, now);
-		caps_count(c->caps, f->i->badge, NULL, 0, now);
+	if (e == 0)
 		return;
-	}
 	/* Certainly not sent. */
 	f->is_handed = f->i->is_handed = false;
 	if (f->i->state == NOTICE_INTENT && !f->i->busy)
@@ -262,7 +257,7 @@ static void hold(struct flight *f, enum notice_reason why, int64_t until_ms)
 		stop(f, &(struct step){.to = NOTICE_HELD, .reason = why, .due_ms = until_ms});
 }
 
-static void intend(struct flight *f)
+static void intend(struct flight *f, int64_t now_ms)
 {
 	struct core *c = f->c;
 	unsigned char hash[HASH_BYTES];
@@ -274,6 +269,10 @@ static void intend(struct flight *f)
 	sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
 	snprintf(parts, sizeof parts, "%u", f->text.parts);
 	f->attempt = i->attempt + 1u;
+	/* Counted now, for those that are right behind it: one too many if it is not sent in the
+	 * end. */
+	caps_count(c->caps, f->phone, f->text.text, f->text.len, now_ms);
+	caps_count(c->caps, i->badge, NULL, 0, now_ms);
 	i->gateway = (uint8_t)(f->g - c->gateways.at);
 	i->busy = false;
 	step_write(c, i,
@@ -384,7 +383,7 @@ static void make(struct flight *f, const struct dibao_event *ev, const redisRepl
 	if (when > now)
 		hold(f, NOTICE_REASON_CAP, when);
 	else
-		intend(f);
+		intend(f, now);
 }
 
 static void on_fetched(int result, const redisReply *reply, void *userdata)

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sms queue: what is not final, from the rows in Redis, so that it can be asked while no dibao-sms
+ * runs. First how much waits and why; then the batches that wait for a release; then the notices by
+ * when they are due, the first of them or all. No names, numbers or texts: rows have none.
+ */
+#include "sms.h"
+#include "redis.h"
+
+#include "../sms/notice.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PAGE = 500, SHOWN = 40, BATCHES_MAX = 1000, REASONS_MAX = 64 };
+
+struct batch_line {
+	char id[40];
+	long long n, limit, waiting;
+	bool released;
+};
+
+struct queue {
+	const struct ctl *c;
+	struct ctl_redis r;
+	bool all;
+	size_t n, n_shown;
+	struct {
+		char what[64];
+		size_t n;
+	} reasons[REASONS_MAX];
+	size_t n_reasons;
+	struct batch_line batches[BATCHES_MAX];
+	size_t n_batches;
+	FILE *lines; /* what is shown of the notices */
+};
+
+static const char *text_of(const redisReply *row, size_t i)
+{
+	return row->element[i]->type == REDIS_REPLY_STRING ? row->element[i]->str : "";
+}
+
+static void when(char buf[32], int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	localtime_r(&t, &tm);
+	strftime(buf, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static struct batch_line *batch_of(struct queue *q, const char *id)
+{
+	struct batch_line *b;
+	redisReply *reply;
+
+	for (size_t i = 0; i < q->n_batches; i++)
+		if (!strcmp(q->batches[i].id, id))
+			return &q->batches[i];
+	if (q->n_batches == BATCHES_MAX ||
+	    ctl_redis_call(&q->r, &reply, "dibao_sms_batch", id, NULL) != 0)
+		return NULL;
+	b = &q->batches[q->n_batches++];
+	*b = (struct batch_line){0};
+	snprintf(b->id, sizeof b->id, "%s", id);
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+		b->n = reply->element[0]->integer;
+		b->released = reply->element[1]->integer != 0;
+		b->limit = reply->element[2]->integer;
+	}
+	freeReplyObject(reply);
+	return b;
+}
+
+static void count(struct queue *q, const char *state, const char *words)
+{
+	char what[64];
+	size_t i = 0;
+
+	snprintf(what, sizeof what, "%s%s%s", state, words[0] ? ": " : "", words);
+	while (i < q->n_reasons && strcmp(q->reasons[i].what, what) != 0)
+		i++;
+	if (i == REASONS_MAX)
+		return;
+	if (i == q->n_reasons)
+		snprintf(q->reasons[q->n_reasons++].what, sizeof what, "%s", what);
+	q->reasons[i].n++;
+}
+
+/* s t l n d r q g of one row. */
+static void one(struct queue *q, const char *uid, const redisReply *row)
+{
+	const char *state = text_of(row, 0), *batch = text_of(row, 6), *reason = text_of(row, 5);
+	bool waits = !strcmp(state, "queued") || !strcmp(state, "held");
+	struct batch_line *b =
+		waits && batch[0] && !strcmp(text_of(row, 2), "bulk") ? batch_of(q, batch) : NULL;
+	bool by_batch = b && !b->released && b->n > b->limit;
+	const char *words = by_batch ? notice_reason_words(NOTICE_REASON_BATCH)
+				     : notice_words(reason, strlen(reason));
+	int64_t due = strtoll(text_of(row, 4), NULL, 10);
+	char due_text[32];
+	json_t *j;
+
+	q->n++;
+	count(q, state, words);
+	if (by_batch)
+		b->waiting++;
+	if (q->c->json) {
+		j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "uid", uid, "state",
+			      state, "type", text_of(row, 1), "lane", text_of(row, 2), "attempt",
+			      atoi(text_of(row, 3)), "reason", by_batch ? "batch" : reason, "words",
+			      words, "batch", batch, "gateway", text_of(row, 7));
+		json_object_set_new(j, "due", by_batch ? json_null() : json_integer(due));
+		ctl_put_json(j);
+		return;
+	}
+	if (!q->all && q->n_shown == SHOWN)
+		return;
+	q->n_shown++;
+	when(due_text, due);
+	fprintf(q->lines, "%-19s  %-9s %-14s %s%s%s\n", by_batch ? "when released" : due_text,
+		state, text_of(row, 1), uid, words[0] ? "  " : "", words);
+}
+
+/* The rows of a page, each the caller's, NULL if it could not be had. All are read before one is
+ * looked at, which may ask for its batch over the same connection. */
+static int read_page(struct queue *q, const redisReply *uids, redisReply *rows[PAGE])
+{
+	int e = 0;
+
+	for (size_t i = 0; i < uids->elements; i++)
+		redisAppendCommand(q->r.context, "HMGET %s%b s t l n d r q g",
+				   ctl_redis_key(&q->r, "sms:row:"), uids->element[i]->str,
+				   uids->element[i]->len);
+	for (size_t i = 0; i < uids->elements; i++) {
+		if (redisGetReply(q->r.context, (void **)&rows[i]) != REDIS_OK)
+			return ctl_fail(EX_UNAVAILABLE, "Redis: %s", q->r.context->errstr);
+		if (rows[i]->type == REDIS_REPLY_ERROR && e == 0)
+			e = ctl_fail(EX_NOPERM, "%s", rows[i]->str);
+	}
+	return e;
+}
+
+static int read_all(struct queue *q)
+{
+	size_t n = PAGE;
+
+	for (size_t at = 0; n == PAGE; at += PAGE) {
+		redisReply *uids, *rows[PAGE] = {NULL};
+		int e = ctl_redis_command(&q->r, &uids, "ZRANGE %s %d %d",
+					  ctl_redis_key(&q->r, "sms:open"), (int)at,
+					  (int)(at + PAGE - 1));
+
+		if (e)
+			return e;
+		n = uids->elements;
+		e = read_page(q, uids, rows);
+		for (size_t i = 0; i < n; i++) {
+			if (e == 0 && rows[i]->elements == 8)
+				one(q, uids->element[i]->str, rows[i]);
+			freeReplyObject(rows[i]);
+		}
+		freeReplyObject(uids);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+static void tell(struct queue *q, const char *lines)
+{
+	if (q->n == 0)
+		puts("nothing waits");
+	for (size_t i = 0; i < q->n_reasons; i++)
+		printf("%8zu  %s\n", q->reasons[i].n, q->reasons[i].what);
+	for (size_t i = 0; i < q->n_batches; i++) {
+		struct batch_line *b = &q->batches[i];
+
+		if (b->waiting)
+			printf("\nbatch %s: %lld texts wait (%lld in all, more than %lld)\n"
+			       "  dibaoctl sms release %s\n",
+			       b->id, b->waiting, b->n, b->limit, b->id);
+	}
+	if (q->n)
+		printf("\n%s", lines);
+	if (q->n > q->n_shown)
+		printf("... and %zu more: --all\n", q->n - q->n_shown);
+}
+
+int sms_queue(struct ctl *c, int argc, char **argv)
+{
+	static struct queue q;
+	char *lines = NULL;
+	size_t len = 0;
+	int e;
+
+	q = (struct queue){.c = c};
+	if (argc == 3 && !strcmp(argv[2], "--all"))
+		q.all = true;
+	else if (argc != 2)
+		return ctl_fail(EX_USAGE, "sms queue: expected nothing or --all");
+	e = ctl_redis_open(&q.r, c, true);
+	if (e)
+		return e;
+	q.lines = open_memstream(&lines, &len);
+	if (!q.lines)
+		abort();
+	e = read_all(&q);
+	ctl_redis_close(&q.r);
+	fclose(q.lines);
+	if (e == 0 && !c->json)
+		tell(&q, lines);
+	free(lines);
+	return e;
+}
+
+/* ---- by hand ---- */
+
+static int by_hand(struct ctl *c, const char *function, const char *what, const char *done,
+		   const char *nothing)
+{
+	struct ctl_redis r;
+	redisReply *reply;
+	long long n;
+	int e = ctl_redis_open(&r, c, true);
+
+	if (e)
+		return e;
+	e = ctl_redis_call(&r, &reply, function, what, r.who, NULL);
+	ctl_redis_close(&r);
+	if (e)
+		return e;
+	n = reply->integer;
+	freeReplyObject(reply);
+	if (!n)
+		return ctl_fail(EX_DATAERR, "%s: %s", what, nothing);
+	ctl_done(c, "what", what, done);
+	return 0;
+}
+
+int sms_release(struct ctl *c, int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[2], "--uid"))
+		return by_hand(c, "dibao_sms_release_one", argv[3], "released",
+			       "no parked notice of that uid");
+	if (argc != 3 || argv[2][0] == '-')
+		return ctl_fail(EX_USAGE, "sms release: expected BATCH or --uid UID");
+	return by_hand(c, "dibao_sms_release", argv[2], "released",
+		       "no batch of that name waits; see sms queue");
+}
+
+int sms_drop(struct ctl *c, int argc, char **argv)
+{
+	if (argc != 3)
+		return ctl_fail(EX_USAGE, "sms drop: expected UID");
+	return by_hand(c, "dibao_sms_drop", argv[2], "dropped", "no parked notice of that uid");
+}

@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# When texts go: quiet hours, caps, lanes, batches. The clock of dibao-sms is stepped (shim.c).
+from sms_test import *
+
+HOUR = 3600000
+
+
+def quiet(from_ms, until_ms):
+    """hh:mm-hh:mm by China's time around now."""
+    at = [time.gmtime((now_ms() + ms) / 1000 + 8 * 3600) for ms in (from_ms, until_ms)]
+    return "-".join(time.strftime("%H:%M", t) for t in at)
+
+
+def clocked(b, **conf):
+    b.start()
+    shim = Shim(b, "clock")
+    sms = Sms(b, **conf)
+    sms.env = shim.env
+    return sms.start(), shim
+
+
+@test
+def quiet_hours_hold_all_but_urgent_texts_and_they_are_looked_at_again_when_due(b):
+    sms, shim = clocked(b, quiet=quiet(-2 * HOUR, 9 * HOUR))
+    for n in range(1, 7):
+        b.person(f"F00000{n}", phone=f"1540000000{n}")
+    b.publish(notice("urgent", urgent=True))
+    sms.wait_texts({"urgent"})
+    for n in range(1, 6):
+        b.publish(notice(f"n{n}", "award", badge=f"F00000{n}"))
+    b.publish(notice("too-late", "welfare_visit", badge="F000006",
+                     body={**BODIES["welfare_visit"], "when": now_ms() + 3 * HOUR}))
+    b.publish(notice("expires", badge="F000006", expires=now_ms() + 5 * HOUR))
+    for n in range(1, 6):
+        b.wait_state(f"n{n}", "held", "quiet")
+    b.wait_state("too-late", "failed", "too-late")
+    b.wait_state("expires", "failed", "too-late")
+    due = int(b.row("n1")["d"])
+    assert 8.9 * HOUR < due - now_ms() < 9.1 * HOUR, due - now_ms()
+    b.person("F000002", phone="15400000002", opted_out="award")
+    b.person("F000003", phone="15499999999", since=now_ms())
+    b.person("F000004", phone="15400000004", active=False, left_on=now_ms())
+    b.publish(notice("r5", "award", badge="F000005", retracts="n5"))
+    b.wait_state("n5", "dropped", "withdrawn")
+    shim.step(8 * HOUR)
+    holds(lambda: set(sms.texts()) == {"urgent"}, "nothing goes before its time", 1.5)
+    shim.step(9 * HOUR + 60000)
+    texts = sms.wait_texts({"urgent", "n1", "n3"})
+    assert texts["n3"][0] == "15499999999", "the number is that of the roster now"
+    b.wait_state("n2", "dropped")
+    b.wait_state("n4", "dropped")
+    assert b.unserved() == {"too-late", "expires"}
+
+
+@test
+def a_clock_that_jumps_back_and_forth_sends_nothing_twice_and_nothing_early(b):
+    sms, shim = clocked(b, quiet=quiet(-1 * HOUR, 1 * HOUR))
+    b.person()
+    b.publish(notice("a", "award"))
+    b.wait_state("a", "held", "quiet")
+    for step in (-5 * HOUR, 0, -86400000, 30 * 60000):
+        shim.step(step)
+        holds(lambda: step < -2 * HOUR or not sms.texts(), "held", 1.2)
+    shim.step(2 * HOUR)
+    until(lambda: "a" in sms.texts(), "it goes")
+    shim.step(-2 * HOUR)
+    b.publish(notice("b", urgent=True))
+    sms.wait_texts({"a", "b"})
+
+
+@test
+def a_number_gets_so_many_texts_in_a_minute_and_the_rest_later(b):
+    sms, shim = clocked(b, cap_minute=2, cap_hour=3)
+    b.person()
+    b.person("F000002", phone="15400000002")
+    for n in range(4):
+        b.publish(notice(f"n{n}", body={**BODIES["penalty"], "sign_where": f"演示{n}"}))
+        until(lambda: b.state(f"n{n}") in ("submitted", "held"), b.row(f"n{n}"))
+    b.publish(notice("other", badge="F000002"))
+    sms.wait_texts({"n0", "n1", "other"})
+    for n in (2, 3):
+        b.wait_state(f"n{n}", "held", "cap")
+    shim.step(61000)
+    until(lambda: len(sms.texts()) == 4, sms.texts)
+    b.wait_state("n3" if b.state("n2") == "submitted" else "n2", "held", "cap")
+    shim.step(HOUR + 1000)
+    sms.wait_texts({"n0", "n1", "n2", "n3", "other"})
+
+
+@test
+def the_very_same_text_waits_and_caps_outlive_a_crash(b):
+    sms, shim = clocked(b, same_minute=1, cap_day=3)
+    b.person()
+    for n in range(2):
+        b.publish(notice(f"n{n}"))
+    until(lambda: sorted(b.state(f"n{n}") for n in range(2)) == ["held", "submitted"], "one goes, its double waits")
+    b.publish(notice("else", body={**BODIES["penalty"], "sign_where": "别处"}))
+    b.wait_state("else", "submitted")
+    sms.kill()
+    sms.start()
+    shim.step(61000)
+    until(lambda: {b.state("n0"), b.state("n1")} == {"submitted"}, "the double goes")
+    b.publish(notice("fourth", body={**BODIES["penalty"], "sign_where": "再别处"}))
+    b.wait_state("fourth", "held", "cap")
+
+
+@test
+def an_urgent_text_passes_thousands_that_wait(b):
+    b.start()
+    b.person()
+    for n in range(300):
+        b.person(f"K{n}", phone=f"154{n:08d}")
+    sms = Sms(b, gateways=[{"driver": "spool", "directory": b.path("sms-a.spool"), "rate": 100}]).start()
+    pipe = b.r.pipeline(transaction=False)
+    for n in range(3000):
+        pipe.execute_command("FCALL", "dibao_publish", 1, BASE, notice(f"n{n}", "award", badge=f"K{n % 300}"))
+    pipe.execute()
+    until(lambda: b.r.zcard(b.key("sms:open")) > 2500, "they wait", 30)
+    before = len(os.listdir(sms.spool + "/out"))
+    start = time.monotonic()
+    b.publish(notice("urgent", urgent=True))
+    until(lambda: b.state("urgent") == "submitted", "it passes", 10)
+    took, after = time.monotonic() - start, len(os.listdir(sms.spool + "/out"))
+    assert took < 2 * SLOW, took
+    assert after - before < 400, (before, after)
+    assert after < 2500, "the others still waited"
+
+
+@test
+def a_batch_waits_for_its_release_and_urgent_and_other_texts_do_not(b):
+    b.start()
+    for n in range(40):
+        b.person(f"K{n}", phone=f"154{n:08d}")
+    sms = Sms(b, batch=10, gateways=[{"driver": "spool", "directory": b.path("sms-a.spool"), "rate": 10}]).start()
+    for n in range(30):
+        b.publish(notice(f"n{n}", "award", badge=f"K{n}", ref="演示〔2026〕1号"))
+    b.publish(notice("urgent", badge="K31", urgent=True))
+    b.wait_state("urgent", "submitted")
+    said = until(lambda: (lambda s: s if "dibaoctl sms release" in s else None)(b.ctl("sms", "queue")), "it is told")
+    batch = re.search(r"dibaoctl sms release (\S+)", said).group(1)
+    # Those that went before the eleventh came, and what was under way then. Without the hold all go in 3 s.
+    holds(lambda: len(sms.texts()) <= 15, lambda: f"{len(sms.texts())} went", 4)
+    b.ctl("sms", "release", "no-such", code=65)
+    assert json.loads(b.ctl("--json", "sms", "release", batch))["result"] == "released"
+    sms.wait_texts({f"n{n}" for n in range(30)} | {"urgent"}, 30)
+    b.ctl("sms", "release", batch, code=65)
+    acts = [f[b"act"] for _, f in b.r.xrange(b.key("audit"))]
+    assert b"sms release" in acts, acts
+
+
+@test
+def the_queue_tells_what_waits_why_and_until_when(b):
+    sms, shim = clocked(b, quiet=quiet(-2 * HOUR, 9 * HOUR))
+    assert b.ctl("sms", "queue") == "nothing waits\n"
+    b.person()
+    b.publish(notice("held"))
+    b.publish(notice("out", urgent=True))
+    b.wait_state("held", "held")
+    b.wait_state("out", "submitted")
+    said = b.ctl("sms", "queue")
+    assert re.search(r"(?m)^ +1  held: quiet hours$", said) and re.search(r"(?m)^ +1  submitted$", said), said
+    assert re.search(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  held +penalty +held  quiet hours$", said), said
+    lines = [json.loads(l) for l in b.ctl("--json", "sms", "queue").splitlines()]
+    assert {(l["uid"], l["state"], l["reason"], l["lane"]) for l in lines} == {("held", "held", "quiet", "bulk"),
+                                                                             ("out", "submitted", "", "urgent")}, lines
+    assert "演示" not in said and "154" not in said
+
+
+@test
+def a_person_may_have_a_parked_notice_sent_or_dropped(b):
+    b.start()
+    b.person(flags="s")
+    sms = Sms(b).start()
+    for uid in ("send", "drop"):
+        b.publish(notice(uid))
+        b.wait_state(uid, "parked")
+    b.r.hset(b.key("roster:confirmed"), "F000001", f"{ROSTER_AT} {now_ms()}")
+    b.ctl("sms", "release", "--uid", "send")
+    b.ctl("sms", "drop", "drop")
+    sms.wait_texts({"send"})
+    b.wait_state("drop", "dropped", "by-hand")
+    assert b.unserved() == set()
+    b.ctl("sms", "drop", "send", code=65)
+    until(lambda: b.receipts().get("drop", [("", "")])[-1][0] == "dropped", b.receipts)
+
+
+@test
+def last_years_events_marked_as_history_text_nobody(b):
+    b.start()
+    seed = subprocess.run([BUILD + "/bin/dibao-seed", "--root", ROOT, "year", "--size", "300", "--record"],
+                          capture_output=True, check=True)
+    with open(b.path("year"), "wb") as f:
+        f.write(seed.stdout)
+    n = len(seed.stdout.splitlines())
+    assert n > 20
+    sms = Sms(b).start()
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, "import", b.path("year")],
+                       capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    until(lambda: sum(1 for _ in b.r.scan_iter(b.key("sms:row:*"), 1000)) == n, "all are taken over", 30)
+    assert not sms.texts() and b.unserved() == set() and b.r.zcard(b.key("sms:open")) == 0
+
+
+run(of=Office)
