@@ -211,6 +211,37 @@ def one_whose_lease_another_took_writes_and_sends_nothing_more(b):
 
 
 @test
+def the_rights_that_setup_gives_are_enough_for_it_and_for_who_looks_after_texts(b):
+    b.start()
+    b.person()
+    b.person("F000002", phone="15400000002", flags="s")
+    os.mkdir(b.path("pw"))
+    b.ctl("setup", "--acl", "--apply", "--passwords", b.path("pw"))
+    sms = Sms(b, redis_user="sms", redis_password_file=b.path("pw") + "/sms.password", batch=2)
+    sms.start()
+    for n in range(6):
+        b.publish(notice(f"n{n}", "award", ref="r"))
+    b.publish(notice("parked", badge="F000002", urgent=True))
+    b.publish(notice("urgent", urgent=True))
+    b.publish(notice("back", "award", retracts="n5", urgent=True))
+    b.wait_state("parked", "parked")
+    until(lambda: "urgent" in sms.texts(), "the urgent one goes")
+    sms.result("urgent", result="failed", code="EMPTY_NUMBER")
+    b.wait_state("urgent", "failed", "no-such-number")
+    until(lambda: b.r.hexists(b.key("sms:bad"), "F000001"), "the number is marked")
+    b.person(phone="15400000003", since=now_ms())
+    with open(b.path("ctl.conf"), "w") as f:
+        f.write(f"[redis]\nredis = unix:{b.redis_socket}\nredis_user = notices\n"
+                f"redis_password_file = {b.path('pw')}/notices.password\n")
+    b.ctl("-c", b.path("ctl.conf"), "sms", "release", b.row("n4")["q"])
+    until(lambda: {"n0", "n1", "n2", "n3", "n4"} <= set(sms.texts()), sms.texts)
+    assert "submitted" in b.ctl("-c", b.path("ctl.conf"), "sms", "queue")
+    b.ctl("-c", b.path("ctl.conf"), "sms", "drop", "parked")
+    b.wait_state("parked", "dropped", "by-hand")
+    until(lambda: b.r.zcard(b.key("sms:report")) == 0, "all is reported")
+
+
+@test
 def no_number_name_or_text_is_in_a_log(b):
     b.start()
     b.person("F000001", "演示甲", "15412345678")

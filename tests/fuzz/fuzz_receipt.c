@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What gateways send us: Kannel's receipts (as a query), its status.xml, and the spool's result
+ * files. The first byte says which. */
+#include "../../clients/sms/kannel.h"
+#include "../../clients/sms/spool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void check(const struct driver_receipt *r)
+{
+	assert(strlen(r->id) >= 1 && strlen(r->id) <= DRIVER_ID_MAX);
+	assert(r->attempt >= 1 && r->attempt <= UINT16_MAX);
+	assert(strlen(r->code) < DRIVER_CODE_MAX && strlen(r->token) < DRIVER_TOKEN_BYTES);
+	assert(r->news <= DRIVER_NEWS_EXPIRED);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct spool_fields fields;
+	struct driver_receipt r;
+	struct kannel_status status;
+	char *text;
+
+	if (len < 1 || len > SPOOL_RESULT_MAX)
+		return 0;
+	text = malloc(len);
+	if (!text)
+		return 0;
+	memcpy(text, data + 1, len - 1);
+	text[len - 1] = '\0';
+	if (data[0] == 'x') {
+		if (kannel_parse_status(text, &status) == 0)
+			assert(status.n_online <= status.n_smsc);
+	} else if (spool_read(&fields, text) == 0) {
+		if (spool_parse(spool_get, &fields, &r) == 0)
+			check(&r);
+		if (kannel_parse(spool_get, &fields, &r) == 0)
+			check(&r);
+	}
+	free(text);
+	return 0;
+}
