@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include "content.h"
+#include "incoming.h"
 #include "log.h"
 
 #include <errno.h>
@@ -133,6 +134,8 @@ int core_new(struct core **ret, sd_event *event, const struct sms_config *config
 	if (r == 0)
 		r = intake_new(&c->intake, c);
 	if (r == 0)
+		r = incoming_new(&c->incoming, c);
+	if (r == 0)
 		r = reporter_new(&c->reporter, c);
 	if (r == 0)
 		r = sd_event_add_time(event, &c->tick, CLOCK_BOOTTIME, 0, 1000, on_tick, c);
@@ -151,6 +154,8 @@ void core_reset(struct core *c)
 	/* Receipts are told that they were not taken while their gateways still can be. */
 	outbox_cancel(c->outbox);
 	news_drop_all(c);
+	if (c->incoming)
+		incoming_reset(c->incoming);
 	for (unsigned i = 0; i < c->gateways.n; i++) {
 		struct gateway *g = &c->gateways.at[i];
 
@@ -180,6 +185,7 @@ struct core *core_free(struct core *c)
 	sd_event_source_disable_unref(c->tick);
 	reporter_free(c->reporter);
 	intake_free(c->intake);
+	incoming_free(c->incoming);
 	outbox_free(c->outbox);
 	codes_free(c->codes);
 	templates_free(c->templates);

@@ -6,6 +6,7 @@
  *   takeover.c  what the outbox has open becomes the backlog, once the lease is ours
  *   sender.c    what is due is looked at again, made into a text, and handed to a gateway
  *   news.c      what gateways tell of it
+ *   incoming.c  what its reader answers
  *   steps.c     every change of a row, and where an item waits after it
  *   report.c    every change is told to the daemon
  *
@@ -35,6 +36,7 @@ enum {
 };
 
 struct core;
+struct incoming;
 struct intake;
 struct reporter;
 
@@ -52,6 +54,7 @@ struct core {
 	struct gateways gateways;
 	struct dibao_subscriber *subscriber; /* borrowed */
 	struct intake *intake;		     /* owned */
+	struct incoming *incoming;	     /* owned */
 	struct reporter *reporter;	     /* owned */
 	sd_event_source *tick;
 	void *userdata;

@@ -109,6 +109,10 @@ struct driver_options {
 	/* Answer with receipt_done(ticket), now or later. */
 	void (*on_receipt)(struct driver *d, const struct driver_receipt *receipt, void *ticket,
 			   void *userdata);
+	/* A handset answers: from whom, as the gateway writes it, and UTF-8. Answered as a receipt
+	 * is. */
+	void (*on_answer)(struct driver *d, const char *from, const char *text, size_t len,
+			  void *ticket, void *userdata);
 	/* Health changed; `why` in words, without personal data. */
 	void (*on_health)(struct driver *d, enum driver_health health, const char *why,
 			  void *userdata);

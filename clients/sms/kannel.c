@@ -319,6 +319,7 @@ static int watch_status(struct kannel *k)
 static int create(struct driver **ret, const struct driver_options *opt)
 {
 	struct kannel *k = calloc(1, sizeof *k);
+	char reply_key[SECRET_MAX] = "";
 	int r;
 
 	if (!k)
@@ -329,8 +330,11 @@ static int create(struct driver **ret, const struct driver_options *opt)
 	r = read_secret(k->password, k->config->password_file);
 	if (r == 0)
 		r = http_out_new(&k->http, opt->event);
+	if (r == 0 && k->common->reply_key_file[0])
+		r = read_secret(reply_key, k->common->reply_key_file);
 	if (r == 0)
-		r = kannel_listen(&k->driver, k->common->listen);
+		r = kannel_listen(&k->driver, k->common->listen, reply_key);
+	explicit_bzero(reply_key, sizeof reply_key);
 	if (r == 0 && k->config->status_url[0])
 		r = watch_status(k);
 	if (r < 0) {

@@ -12,16 +12,19 @@
 #include "redis_address.h"
 
 #include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRIVERS_MAX = 8, CONNECTIONS_MAX = 128 };
+enum { DRIVERS_MAX = 8, CONNECTIONS_MAX = 128, ANSWER_MAX = 4096 };
 
 /* One for the program: gateways come and go with the lease, all at once. */
 static struct {
 	struct httpd *httpd;
 	struct driver *drivers[DRIVERS_MAX];
 	unsigned n;
+	char reply_key[KANNEL_KEY_MAX]; /* "": answers are not taken */
 } listener;
 
 static const char *get(const void *source, const char *name)
@@ -59,9 +62,41 @@ static void on_request(struct http_request *r, void *userdata)
 	d->opt.on_receipt(d, &receipt, r, d->opt.userdata);
 }
 
+static bool is_key(const char *key)
+{
+	return key && listener.reply_key[0] && strlen(key) == strlen(listener.reply_key) &&
+	       sodium_memcmp(key, listener.reply_key, strlen(key)) == 0;
+}
+
+/* A handset's answer, as a sms-service of Kannel brings it: the key in the address, who in a
+ * header, the text as the body. */
+static void on_answer(struct http_request *r, void *userdata)
+{
+	const char *from = http_header(r, "X-Kannel-From"), *body;
+	struct driver *d = listener.n ? listener.drivers[0] : NULL;
+	char text[3 * ANSWER_MAX];
+	size_t len;
+	int n;
+
+	(void)userdata;
+	body = http_body(r, &len);
+	n = body ? kannel_text(text, sizeof text, http_header(r, "Content-Type"), body, len)
+		 : -EBADMSG;
+	if (!d || !from || n < 0 || !is_key(http_query(r, "k"))) {
+		if (log_limited("answer"))
+			log_text(LOG_WARNING, "what came as a handset's answer is none");
+		kannel_answer(r, true);
+		return;
+	}
+	d->opt.on_answer(d, from, text, (size_t)n, r, d->opt.userdata);
+	explicit_bzero(text, sizeof text);
+}
+
 static int open_at(sd_event *event, const char *address)
 {
-	static const struct http_route routes[] = {{"GET", "/receipt", 0, on_request}, {0}};
+	static const struct http_route routes[] = {{"GET", "/receipt", 0, on_request},
+						   {"POST", "/answer", ANSWER_MAX, on_answer},
+						   {0}};
 	struct redis_address a;
 
 	/* The same form: an IP address and a port. */
@@ -76,7 +111,7 @@ static int open_at(sd_event *event, const char *address)
 					  });
 }
 
-int kannel_listen(struct driver *d, const char *address)
+int kannel_listen(struct driver *d, const char *address, const char *reply_key)
 {
 	if (listener.n == DRIVERS_MAX)
 		return -ENOBUFS;
@@ -88,6 +123,7 @@ int kannel_listen(struct driver *d, const char *address)
 			return r;
 		}
 	}
+	snprintf(listener.reply_key, sizeof listener.reply_key, "%s", reply_key);
 	listener.drivers[listener.n++] = d;
 	return 0;
 }

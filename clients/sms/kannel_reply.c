@@ -163,6 +163,62 @@ int kannel_dlr_url(char *buf, size_t cap, const char *base, const char *gateway,
 	return n < 0 || (size_t)n >= cap ? -ENOBUFS : 0;
 }
 
+/* ---- answers ---- */
+
+static size_t put_utf8(char *p, uint32_t c)
+{
+	if (c < 0x80) {
+		p[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		p[0] = (char)(0xc0 | c >> 6);
+		p[1] = (char)(0x80 | (c & 63));
+		return 2;
+	}
+	if (c < 0x10000) {
+		p[0] = (char)(0xe0 | c >> 12);
+		p[1] = (char)(0x80 | (c >> 6 & 63));
+		p[2] = (char)(0x80 | (c & 63));
+		return 3;
+	}
+	p[0] = (char)(0xf0 | c >> 18);
+	p[1] = (char)(0x80 | (c >> 12 & 63));
+	p[2] = (char)(0x80 | (c >> 6 & 63));
+	p[3] = (char)(0x80 | (c & 63));
+	return 4;
+}
+
+int kannel_text(char *buf, size_t cap, const char *type, const char *body, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)body;
+	size_t n = 0;
+
+	if (!type || !strcasestr(type, "UTF-16BE")) {
+		if (len > cap)
+			return -ENOBUFS;
+		memcpy(buf, body, len);
+		return (int)len;
+	}
+	if (len % 2)
+		return -EBADMSG;
+	for (size_t i = 0; i < len; i += 2) {
+		uint32_t c = (uint32_t)p[i] << 8 | p[i + 1], low;
+
+		if (n + 4 > cap)
+			return -ENOBUFS;
+		if (c >= 0xd800 && c <= 0xdfff) {
+			low = i + 3 < len ? (uint32_t)p[i + 2] << 8 | p[i + 3] : 0;
+			if (c > 0xdbff || low < 0xdc00 || low > 0xdfff)
+				return -EBADMSG;
+			c = 0x10000 + ((c & 0x3ff) << 10) + (low & 0x3ff);
+			i += 2;
+		}
+		n += put_utf8(buf + n, c);
+	}
+	return (int)n;
+}
+
 /* ---- status.xml ---- */
 
 static unsigned long number_in(const char *from, const char *to, const char *tag)

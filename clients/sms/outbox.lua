@@ -22,6 +22,7 @@
 local VERSION = '@VERSION@'
 local AUDIT_MAX = 100000
 local HOURS_KEPT = 168
+local HOLDERS_PAGE = 2000 -- about
 local DAY_MS = 24 * 3600 * 1000
 local RELEASED_KEEP_MS = 30 * DAY_MS
 local FINAL = { delivered = 1, failed = 1, expired = 1, no_receipt = 1, dropped = 1 }
@@ -262,6 +263,20 @@ local function fetch(keys, args)
 	return r
 end
 
+-- Who has a number, a page of the roster at a time. args: cursor, number. Reply: the next cursor, then
+-- badge, row ...
+local function holders(keys, args)
+	local page = redis.call('HSCAN', keys[1] .. 'roster', args[1], 'COUNT', HOLDERS_PAGE)
+	local out = { page[1] }
+	for j = 1, #page[2], 2 do
+		if page[2][j + 1]:match('^1\t[^\t]*\t(%d+)\t') == args[2] then
+			out[#out + 1] = page[2][j]
+			out[#out + 1] = page[2][j + 1]
+		end
+	end
+	return out
+end
+
 -- args: uid. Reply: state, attempt, type, badge, gateway, due, reason, lane, at; empty: no such row
 local function look(keys, args)
 	local r = redis.call('HMGET', row_key(keys[1], args[1]), 's', 'n', 't', 'b', 'g', 'd', 'r', 'l', 'at')
@@ -354,6 +369,7 @@ end
 
 redis.register_function{ function_name = 'dibao_sms_version', callback = version, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_fetch', callback = fetch, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_holders', callback = holders, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_look', callback = look, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_reports', callback = reports, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_released', callback = released, flags = { 'no-writes' } }

@@ -116,6 +116,7 @@ static const struct option_spec rows[] = {
 	{"receipts", "listen", KIND_TEXT, AT(listen), "127.0.0.1:7325", 0, 64, false, NULL},
 	{"receipts", "receipt_url", KIND_TEXT, AT(receipt_url), "http://127.0.0.1:7325/receipt", 8,
 	 256, false, NULL},
+	{"receipts", "reply_key_file", KIND_TEXT, AT(reply_key_file), "", 0, 512, false, NULL},
 	GATEWAY(1, "none"),
 	GATEWAY(2, ""),
 	GATEWAY(3, ""),

@@ -52,7 +52,7 @@ struct sms_config {
 	uint64_t receipt_ms, keep_ms;
 	char *policy[SMS_TYPES];
 	/* [receipts] */
-	char *listen, *receipt_url;
+	char *listen, *receipt_url, *reply_key_file;
 	/* [gateway-1] ... */
 	struct gateway_config gateways[SMS_GATEWAYS_MAX];
 	/* [log] */

@@ -141,6 +141,16 @@ static int read_result(int dir, const char *name, char buf[SPOOL_RESULT_MAX + 1]
 	return 0;
 }
 
+/* Its name was made elsewhere: it may hold anything, and is not logged. */
+static void set_aside(struct spool *s, const char *name)
+{
+	if (renameat(s->in, name, s->bad, name) < 0)
+		unlinkat(s->in, name, 0);
+	if (log_limited("spool-bad"))
+		log_text(LOG_WARNING, "%s: a result that cannot be read was moved to bad/",
+			 s->driver.opt.name);
+}
+
 static void take_result(struct spool *s, const char *name)
 {
 	char text[SPOOL_RESULT_MAX + 1];
@@ -156,12 +166,7 @@ static void take_result(struct spool *s, const char *name)
 	if (e == 0)
 		e = spool_parse(spool_get, &fields, &receipt);
 	if (e < 0) {
-		/* Its name was made elsewhere: it may hold anything, and is not logged. */
-		if (renameat(s->in, name, s->bad, name) < 0)
-			unlinkat(s->in, name, 0);
-		if (log_limited("spool-bad"))
-			log_text(LOG_WARNING, "%s: a result that cannot be read was moved to bad/",
-				 s->driver.opt.name);
+		set_aside(s, name);
 		return;
 	}
 	t = malloc(sizeof *t);
@@ -169,6 +174,35 @@ static void take_result(struct spool *s, const char *name)
 		return; /* at the next sweep */
 	snprintf(t->name, sizeof t->name, "%s", name);
 	s->driver.opt.on_receipt(&s->driver, &receipt, t, s->driver.opt.userdata);
+}
+
+/* What a handset answered: "from: NUMBER", an empty line, the text. */
+static void take_answer(struct spool *s, const char *name)
+{
+	char text[SPOOL_RESULT_MAX + 1], *body;
+	struct spool_fields fields;
+	const char *from = NULL;
+	struct ticket *t;
+	int e = read_result(s->in, name, text);
+
+	if (e == -ENOENT)
+		return;
+	body = e == 0 ? strstr(text, "\n\n") : NULL;
+	if (body) {
+		body[1] = '\0';
+		body += 2;
+		if (spool_read(&fields, text) == 0)
+			from = spool_get(&fields, "from");
+	}
+	if (!from) {
+		set_aside(s, name);
+		return;
+	}
+	t = malloc(sizeof *t);
+	if (!t)
+		return; /* at the next sweep */
+	snprintf(t->name, sizeof t->name, "%s", name);
+	s->driver.opt.on_answer(&s->driver, from, body, strlen(body), t, s->driver.opt.userdata);
 }
 
 static void receipt_done(struct driver *d, void *ticket, bool taken)
@@ -182,11 +216,11 @@ static void receipt_done(struct driver *d, void *ticket, bool taken)
 	free(t);
 }
 
-static bool is_result(const char *name)
+static bool has_suffix(const char *name, const char *suffix)
 {
-	size_t n = strlen(name);
+	size_t n = strlen(name), k = strlen(suffix);
 
-	return name[0] != '.' && n > 7 && !strcmp(name + n - 7, ".result");
+	return name[0] != '.' && n > k && !strcmp(name + n - k, suffix);
 }
 
 /* True if there are more. A result that is under way is read once more at the worst, which changes
@@ -204,8 +238,11 @@ static bool read_in(struct spool *s)
 		return false;
 	}
 	while (n < RESULTS_PER_TURN && (e = readdir(dir)))
-		if (is_result(e->d_name)) {
+		if (has_suffix(e->d_name, ".result")) {
 			take_result(s, e->d_name);
+			n++;
+		} else if (has_suffix(e->d_name, ".answer")) {
+			take_answer(s, e->d_name);
 			n++;
 		}
 	closedir(dir);

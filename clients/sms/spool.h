@@ -8,6 +8,8 @@
  * (queued, accepted, delivered, failed, expired) and code. Once it is taken it is removed; one
  * that cannot be read goes to bad/.
  *
+ * in/NAME.answer: what a handset answered: from (a number), an empty line, the text.
+ *
  * Pure, but for the head's reader, which borrows the text it is given.
  */
 #ifndef SMS_SPOOL_H

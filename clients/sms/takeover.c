@@ -5,6 +5,7 @@
  * from the daemon before that is done. Later: what people released.
  */
 #include "core.h"
+#include "incoming.h"
 
 #include "log.h"
 
@@ -227,6 +228,7 @@ void takeover_open_gateways(struct core *c)
 			.userdata = c,
 			.on_result = sender_on_result,
 			.on_receipt = news_on_receipt,
+			.on_answer = incoming_on_answer,
 			.on_health = on_health,
 		};
 		int r;

@@ -36,7 +36,7 @@ class Sms:
         self.conf.update(changes)
         where = {"endpoints": "dibaod", "redis": "redis", "signature": "text", "gateway_signs": "text",
                  "disclose": "text", "quiet": "when", "log_level": "log", "listen": "receipts",
-                 "receipt_url": "receipts", "ambiguous": "after", "receipt": "after", "keep": "after",
+                 "receipt_url": "receipts", "reply_key_file": "receipts", "ambiguous": "after", "receipt": "after", "keep": "after",
                  "redis_user": "redis", "redis_password_file": "redis", "after_leaving": "when"}
         where.update({k: "limits" for k in ("cap_minute", "cap_hour", "cap_day", "same_minute", "same_hour", "batch",
                                             "attempts")})
