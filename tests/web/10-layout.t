@@ -53,9 +53,9 @@ for (const [state, [list, most]] of Object.entries(STATES)) {
 		}
 		found.push(...page.faults, ...(await page.evaluate(() => window.violations)));
 		await page.close();
-		on.signal('SIGTERM');
+		await on.stop();
 		empty(found, 'faults');
 	});
 }
 
-run(end);
+run(end, 2);

@@ -195,6 +195,7 @@ test('a board that has never heard its daemon says so, shows no time and no name
 	equal(await page.textContent('#clock'), '', 'the clock');
 	equal(await page.isVisible('#time-unknown'), true, '时间未校准');
 	equal((await names(page)).length, 0, 'names');
+	await until('it waits for data', async () => (await page.textContent('.note')) === '等待数据');
 	equal((await faults(page)).join('\n'), '', 'faults');
 	await shot(page, 'never-heard');
 	await page.close();

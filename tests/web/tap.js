@@ -27,22 +27,35 @@ function empty(faults, what) {
 	if (faults.length) throw new Error(`${what}: ${faults.length}\n${faults.slice(0, 12).join('\n')}`);
 }
 
-// finish: ends what was started, whatever happened.
-async function run(finish) {
-	console.log(`1..${tests.length}`);
-	let failed = 0;
-	for (const [i, { sentence, run: body }] of tests.entries()) {
-		try {
-			await body();
-			console.log(`ok ${i + 1} - ${sentence}`);
-		} catch (error) {
-			failed += 1;
-			console.log(`not ok ${i + 1} - ${sentence}`);
-			console.log(`# ${String(error.stack).replace(/\n/g, '\n# ')}`);
-		}
+async function one({ sentence, run: body }, i) {
+	try {
+		await body();
+		return `ok ${i + 1} - ${sentence}`;
+	} catch (error) {
+		process.exitCode = 1;
+		return `not ok ${i + 1} - ${sentence}\n# ${String(error.stack).replace(/\n/g, '\n# ')}`;
 	}
+}
+
+// finish: ends what was started, whatever happened. jobs: tests that run beside each other.
+async function run(finish, jobs = 1) {
+	console.log(`1..${tests.length}`);
+	const results = [];
+	let next = 0;
+	const worker = async () => {
+		while (next < tests.length) {
+			const i = next++;
+			results[i] = one(tests[i], i);
+			await results[i];
+		}
+	};
+	const workers = Array.from({ length: jobs }, worker);
+	for (let i = 0; i < tests.length; i++) {
+		while (!results[i]) await new Promise((resolve) => setTimeout(resolve, 10));
+		console.log(await results[i]);
+	}
+	await Promise.all(workers);
 	await finish();
-	process.exitCode = failed ? 1 : 0;
 }
 
 module.exports = { test, until, equal, empty, run };

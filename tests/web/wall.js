@@ -141,7 +141,7 @@ async function board(list, options) {
 }
 
 async function chrome() {
-	browser ??= await chromium.launch({
+	browser ??= chromium.launch({
 		executablePath: '/usr/bin/chromium',
 		args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
 			'--disable-sync', '--enable-precise-memory-info', ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
@@ -185,7 +185,7 @@ async function shot(page, name) {
 }
 
 async function end() {
-	if (browser) await browser.close();
+	if (browser) await (await browser).close();
 	for (const one of boards) await one.stop();
 	for (const one of bureaus) await one.stop();
 	fs.rmSync(directory, { recursive: true, force: true });

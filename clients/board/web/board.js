@@ -111,10 +111,11 @@ function onDrop({ pid }) {
 function onBeat(beat) {
 	const wasTrusted = clock.now() !== null;
 	clock.set(beat.now_ms, beat.trusted === true);
+	const first = freshness.heartbeat === null;
 	freshness.hear(beat.heartbeat_ms, performance.now());
 	const trusted = clock.now() !== null;
 	if (trusted && !wasTrusted && !standing) for (const item of store.all()) offer(item);
-	if (trusted !== wasTrusted) planSoon();
+	if (trusted !== wasTrusted || first) planSoon();
 	turnMoment(false);
 	showTime();
 }
@@ -137,7 +138,8 @@ function makePlan() {
 	const items = store.all();
 	const now = clock.now();
 	pages = plan(items, { now, geo, settings, ladder, labels, rotation, standing });
-	if (!known) pages[0].text = '正在读取数据';
+	// That there is nothing to tell is for the daemon to say.
+	if (pages[0].kind === 'quiet' && freshness.heartbeat === null) pages[0].text = known ? '等待数据' : '正在读取数据';
 	expiry = nextExpiry(items, now ?? 0);
 	planCost = performance.now() - start;
 }
@@ -256,6 +258,7 @@ function resize() {
 	const size = fitSize(board.name, room, geo.header * (geo.portrait ? 0.36 : 0.45), geo.header * 0.14);
 	$('station').style.fontSize = `${size}px`;
 	replan();
+	if (moments.current) turnMoment(true);
 	showTime();
 }
 

@@ -110,7 +110,7 @@ export function render(items, env) {
 	const columns = Math.min(geo.portrait ? 2 : 4, shown.length);
 	const rows = Math.ceil(shown.length / columns);
 	const longest = Math.max(...shown.map((item) => nameWidth(item.name)));
-	const largest = Math.min(h * (geo.portrait ? 0.09 : 0.18), (h * 0.36) / rows / (same ? 1.35 : 1.9));
+	const largest = Math.min(h * (geo.portrait ? 0.09 : 0.18), (h * (single ? 0.36 : 0.5)) / rows / (same ? 1.35 : 1.9));
 	const least = single ? h * 0.0615 : Math.min(largest, h * (geo.portrait ? 0.03 : 0.045)); // then it breaks
 	const size = Math.max(least, Math.min(largest, (width / columns - sub) / (longest + 0.2)));
 
