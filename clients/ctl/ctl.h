@@ -88,6 +88,8 @@ int ctl_audit(struct ctl *c, int argc, char **argv);
 int ctl_keygen(struct ctl *c, int argc, char **argv);
 int ctl_access(struct ctl *c, int argc, char **argv);
 int ctl_types(struct ctl *c, int argc, char **argv);
+/* A type's name by that or by its Chinese one; NULL: unknown here. */
+const char *ctl_type_named(const char *word);
 /* Fields of a type as options, after the usage of publish; NULL or unknown: the types there are. */
 void ctl_types_help(const char *type);
 

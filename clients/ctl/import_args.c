@@ -87,10 +87,10 @@ static int take_type(struct import *m, const char *value)
 {
 	const char *meaning = headings_value(m->headings, "type", value);
 
-	m->rules.type = meaning ? meaning : value;
-	return dibao_type_find(m->rules.type, strlen(m->rules.type)) < 0
-		       ? ctl_fail(EX_USAGE, "import: no such type: %s (see dibaoctl types)", value)
-		       : 0;
+	m->rules.type = ctl_type_named(meaning ? meaning : value);
+	return m->rules.type
+		       ? 0
+		       : ctl_fail(EX_USAGE, "import: no such type: %s (see dibaoctl types)", value);
 }
 
 static int take_value(struct import *m, const char *name, const char *value)

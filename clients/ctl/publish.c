@@ -130,7 +130,7 @@ static int build(struct dibao_builder *b, int argc, char **argv, int from)
 
 static int publish_options(const struct ctl *c, struct dibao_publisher *p, int argc, char **argv)
 {
-	const char *type = NULL;
+	const char *type = NULL, *name;
 	struct dibao_builder *b;
 	struct dibao_error err;
 	uint8_t *bytes;
@@ -142,7 +142,8 @@ static int publish_options(const struct ctl *c, struct dibao_publisher *p, int a
 			type = argv[i + 1];
 	if (!type)
 		return ctl_fail(EX_USAGE, "publish: --type is missing (see dibaoctl types)");
-	if (dibao_builder_new(&b, type) < 0)
+	name = ctl_type_named(type);
+	if (!name || dibao_builder_new(&b, name) < 0)
 		return ctl_fail(EX_USAGE, "publish: no such type: %s (see dibaoctl types)", type);
 	r = build(b, argc, argv, 1);
 	if (r == 0)

@@ -72,15 +72,12 @@ static void on_lost(struct dibao_subscriber *s, const struct dibao_lost *l, void
 }
 
 /* A type by its name or its Chinese one. The daemon may know more than we do. */
-static const char *type_named(const char *word)
+static const char *type_asked_for(const char *word)
 {
-	const struct dibao_type_spec *t;
-	size_t n;
+	const char *name = ctl_type_named(word);
 
-	t = dibao_types(&n);
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(word, t[i].name) || !strcmp(word, t[i].zh))
-			return t[i].name;
+	if (name)
+		return name;
 	ctl_fail(0,
 		 "tail: no type %s is known here (see dibaoctl types); asking for it all the same",
 		 word);
@@ -105,7 +102,7 @@ static int parse(int argc, char **argv, struct dibao_subscriber_options *o, cons
 					name);
 		value = argv[++i];
 		if (!strcmp(name, "--type") && n_types < LIST_MAX) {
-			types[n_types++] = type_named(value);
+			types[n_types++] = type_asked_for(value);
 		} else if (!strcmp(name, "--org") && n_orgs < LIST_MAX) {
 			orgs[n_orgs++] = value;
 		} else if (!strcmp(name, "--name")) {

@@ -62,11 +62,24 @@ static void print_type(const struct dibao_type_spec *t)
 	print_fields(t->body, "body");
 }
 
+const char *ctl_type_named(const char *word)
+{
+	const struct dibao_type_spec *t;
+	size_t n;
+
+	t = dibao_types(&n);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(word, t[i].name) || !strcmp(word, t[i].zh))
+			return t[i].name;
+	return NULL;
+}
+
 void ctl_types_help(const char *type)
 {
+	const char *name = type ? ctl_type_named(type) : NULL;
 	size_t n;
 	const struct dibao_type_spec *t = dibao_types(&n);
-	int one = type ? dibao_type_find(type, strlen(type)) : -1;
+	int one = name ? dibao_type_find(name, strlen(name)) : -1;
 
 	if (one >= 0) {
 		puts("\nevery event:");

@@ -54,6 +54,8 @@ def an_event_by_options_or_as_json_lines_is_published_and_a_fault_is_told_by_lin
     assert ctl(b, "publish", *AWARD, "--uid", "opt-1") == "new opt-1\n"
     assert rows(ctl(b, "--json", "publish", *AWARD, "--uid", "opt-2", "--amount", "50000")) == [
         {"uid": "opt-2", "outcome": "new"}]
+    assert ctl(b, "publish", "--type", "奖励", *AWARD[2:], "--uid", "opt-2", "--amount", "50000", code=DATAERR), "at is another"
+    assert "--body.kind.code" in ctl(b, "publish", "--type", "奖励", "--help")
     lines = json_event("j-1") + "\n\n" + json_event("j-2", "award") + "\n" + json_event("j-1") + "\n"
     assert ctl(b, "publish", stdin=lines) == "new j-1\nnew j-2\nrepeat j-1\n"
     bad = json_event("j-3") + "\n" + json_event("j-4").replace(HUXU, "32") + "\n{nonsense\n" + json_event("j-5")
