@@ -325,12 +325,14 @@ int source_new(struct source **ret, const struct source_options *opt, int64_t kn
 	if (r == 0)
 		r = sd_event_add_time_relative(opt->event, &s->timer, CLOCK_MONOTONIC, CHECK_USEC,
 					       1000, on_timer, s);
-	if (r >= 0)
-		r = open_subscriber(s);
 	if (r < 0) {
 		source_free(s);
 		return r;
 	}
+	/* A key that cannot be read is no reason to show nothing: what the cache has hangs, and
+	 * says since when. */
+	if (open_subscriber(s) < 0)
+		s->reopen_at_ms = boot_ms() + AGAIN_MS;
 	*ret = s;
 	return 0;
 }
