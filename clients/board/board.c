@@ -187,15 +187,21 @@ static bool on_source_turn(bool was_delivered, void *userdata)
 	if (!b->source)
 		return false;
 	heard = source_heartbeat_ms(b->source);
-	if (heard && heard != b->trust.heartbeat_ms) {
+	if (heard && heard != b->trust.heard_ms)
 		trust_hear(&b->trust, heard, boot_ms());
-		/* Not all up to this one is here. */
-		if (!source_is_current(b->source))
-			b->known = AREA_NONE;
-	}
+	/* What hangs there while more is still to come is not as fresh as that. */
+	if (heard && source_is_current(b->source))
+		b->trust.heartbeat_ms = heard;
 	b->is_dirty |= was_delivered;
 	board_turn(b);
 	return true;
+}
+
+/* Of a demonstration: nobody else is there to say what time it is. */
+static void hear_machine(struct board *b)
+{
+	trust_hear(&b->trust, wall_clock_ms(), boot_ms());
+	b->trust.heartbeat_ms = b->trust.heard_ms;
 }
 
 static int on_tick(sd_event_source *src, uint64_t usec, void *userdata)
@@ -205,7 +211,7 @@ static int on_tick(sd_event_source *src, uint64_t usec, void *userdata)
 
 	(void)usec;
 	if (!b->source)
-		trust_hear(&b->trust, wall_clock_ms(), boot_ms());
+		hear_machine(b);
 	if (now >= b->next_end_ms ||
 	    b->is_standing !=
 		    (b->source && rules_standing(&b->rules, now, b->trust.heartbeat_ms)) ||
@@ -384,8 +390,7 @@ static int start_demo(struct board *b, const struct board_start *start)
 		.userdata = b,
 	};
 
-	/* Nobody else is there to say what time it is. */
-	trust_hear(&b->trust, d.now_ms, boot_ms());
+	hear_machine(b);
 	return demo_new(&b->demo, &d, stderr);
 }
 

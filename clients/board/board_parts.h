@@ -33,7 +33,7 @@ struct board {
 	struct watch *watch;
 	struct tty *tty; /* NULL: none */
 	char boot_id[40];
-	enum item_area known; /* as noted last; AREA_NONE while reconciling for the first time */
+	enum item_area known; /* the area that is whole up to trust.heartbeat_ms */
 	int64_t next_end_ms, noted_boot_ms;
 	bool is_dirty; /* the wall has something that the cache has not */
 	bool is_standing;

@@ -255,6 +255,7 @@ void feed_attach(struct feed *f, struct http_request *r)
 {
 	static const char hello[] = "retry: 2000\n\n";
 	int at = f->state_due ? -ENOENT : find_logged(f, http_header(r, "Last-Event-ID"));
+	struct jsonbuf retry = {0};
 	struct http_stream *s;
 
 	if (f->n_streams == STREAMS_MAX) {
@@ -267,7 +268,8 @@ void feed_attach(struct feed *f, struct http_request *r)
 	if (!s)
 		return;
 	f->streams[f->n_streams++] = s;
-	write_and_unref(s, http_piece_new(strdup(hello), sizeof hello - 1));
+	jsonbuf_raw(&retry, hello);
+	write_and_unref(s, retry.failed ? NULL : http_piece_new(retry.p, retry.n));
 	/* The time first: by it the page judges what follows. */
 	write_and_unref(s, make_beat(f));
 	for (unsigned i = (unsigned)at; at >= 0 && i < f->log_n; i++)

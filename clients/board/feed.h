@@ -11,31 +11,40 @@
  *
  * Events, `data` is one line of JSON:
  *
- *   state   all there is, at the beginning and whenever much changed at once; what the page had
- * before is void. With a Last-Event-ID that is still in the log only what followed comes instead.
- *           {"v":1, "demo":bool,
- *            "board":{"name", "org", "area"},      area: own's label; name stands at the top
- *            "areas":{"own","district","bureau"},  names of the areas; "" = that area is not shown
- *            "settings":{"page_s","rows","moment_s","moment_within_s","order":"newest"|"rank","drift":bool,
- *                        "night_from":"22:00"|"","night_to","night_dim":percent},
- *            "ladder":[{"code","name","class"}...],   lowest first
- *            "standing":null|"text",                  a text: show it and nobody's name; items is
- * empty "items":[ITEM...]}                       nearest area first, newest first put     ITEM, new
- * or changed: replaces the one of the same pid drop    {"pid"}: off the wall at once beat    every
- * 15 s, and at once when the link changed:
- *           {"now_ms": time to show, or null, "trusted": bool, "heartbeat_ms": the daemon's last or
- * null, "link":"connecting"|"standby"|"catching-up"|"active"|"refused"|"demo"} The age of what
- * hangs there is judged by heartbeat_ms alone: stale after 45 s.
+ *   state
+ *       All there is, at the beginning and whenever much changed at once: what the page had is
+ *       void. With a Last-Event-ID that is still in the log, only what followed comes instead.
+ *       {"v":1, "demo":bool,
+ *        "board":{"name", "org", "area"},      name stands at the top; area: own's label
+ *        "areas":{"own","district","bureau"},  names; "" = that area is not shown
+ *        "settings":{"page_s", "rows", "moment_s", "moment_within_s",
+ *                    "order":"newest"|"rank", "drift":bool,
+ *                    "night_from":"22:00"|"", "night_to", "night_dim":percent},
+ *        "ladder":[{"code","name","class"}...],  lowest first
+ *        "standing":null|"text",   a text: show it and nobody's name; items is empty
+ *        "items":[ITEM...]}        nearest area first, newest first
+ *   put
+ *       ITEM, new or changed: replaces the one of the same pid.
+ *   drop
+ *       {"pid"}: off the wall at once.
+ *   beat
+ *       Every 15 s, and at once when the link changed:
+ *       {"now_ms": ms or null, "trusted":bool, "heartbeat_ms": ms or null,
+ *        "link":"connecting"|"standby"|"catching-up"|"active"|"refused"|"demo"}
+ *       now_ms: the time to show. heartbeat_ms: the daemon's last heartbeat while all that was
+ *       published was here. The age of what hangs there is judged by it alone: stale after 45 s.
  *
- *   ITEM {"pid":hex, "type":"promotion"|"award", "state":"proposed"|"final", "at":ms,
- * "published_ms":ms (0 unknown), "area":"own"|"district"|"bureau", "org":name, "unit",
- * "show_unit":bool, "name", "ref", promotion: "from":{"code","name"}, "to":{"code","name"};  award:
- * "honour":{"code","name"}, "reason"; proposed: "last_day":"YYYY-MM-DD", "contact"; "record":bool,
- * "moment":bool}
- *
- *   Texts are as they were published; the page shows them as text. A text that is absent is "".
- * moment: published within moment_within_s, no record, no proposal, no correction, and no page has
- * shown it.
+ *   ITEM
+ *       {"pid":hex, "type":"promotion"|"award", "state":"proposed"|"final", "at":ms,
+ *        "published_ms":ms,        0: not known
+ *        "area":"own"|"district"|"bureau", "org":name, "unit", "show_unit":bool, "name", "ref",
+ *        "from":{"code","name"}, "to":{"code","name"},  of a promotion
+ *        "honour":{"code","name"}, "reason",            of an award
+ *        "last_day":"YYYY-MM-DD", "contact",            of a proposal
+ *        "record":bool, "moment":bool}
+ *       Texts are as they were published, and the page shows them as text; one that is absent is
+ *       "". moment: published within moment_within_s, no record, no proposal, no correction, and
+ *       no page has shown it.
  *
  * Bounds: 8 streams (the oldest ends for a ninth); LOG_MAX events for Last-Event-ID, not those of
  * an earlier process; more than BULK changes in one turn of the loop go as one `state`, at most two

@@ -53,6 +53,7 @@ static void get_status(struct http_request *r, void *userdata)
 	jsonbuf_key_text(&j, "refusal", b->source ? source_refusal(b->source) : "");
 	jsonbuf_key_bool(&j, "trusted", b->trust.is_trusted);
 	jsonbuf_key_int(&j, "now_ms", now);
+	jsonbuf_key_int(&j, "heard_ms", b->trust.heard_ms);
 	jsonbuf_key_int(&j, "heartbeat_ms", b->trust.heartbeat_ms);
 	jsonbuf_key_bool(&j, "standing", b->is_standing);
 	jsonbuf_key_int(&j, "held", c.n_held);

@@ -12,7 +12,7 @@ void trust_hear(struct trust *t, int64_t queue_ms, int64_t boot_ms)
 
 	if (queue_ms <= 0)
 		return;
-	t->heartbeat_ms = queue_ms;
+	t->heard_ms = queue_ms;
 	if (t->is_trusted && queue_ms < now) {
 		if (now - queue_ms <= LATE_MS) {
 			t->late_since_ms = 0;

@@ -20,8 +20,10 @@
 struct trust {
 	bool is_trusted;
 	int64_t base_ms, base_boot_ms; /* it was base_ms (or later) at that boot time */
-	int64_t heartbeat_ms;	       /* the daemon's last; 0 = none yet */
-	int64_t late_since_ms;	       /* boot time since when it is late; 0 = it is not */
+	int64_t heard_ms;	       /* the daemon's last heartbeat; 0 = none yet */
+	int64_t heartbeat_ms; /* its last while all that was published was here: the caller's to set
+			       */
+	int64_t late_since_ms; /* boot time since when it is late; 0 = it is not */
 };
 
 /* As it is kept on disk. */
