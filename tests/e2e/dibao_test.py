@@ -9,7 +9,7 @@ A test is a function that takes a Bureau and is named as a sentence:
         r = b.recorder()
         ...
 
-run() prints TAP for prove, and the logs of a test that failed. Everything started is ended by its
+run() prints TAP for prove, and to stderr the logs of a test that failed. Everything started is ended by its
 own pid, also when the test dies. Waiting is always for a condition, with a deadline: until().
 Several tests of one file run beside each other (JOBS); each has its own Redis and daemons.
 DIBAO_BUILD names the build directory; under a sanitizer all deadlines are longer (DIBAO_SLOW).
@@ -617,7 +617,7 @@ def run(jobs=JOBS, of=Bureau):
             word, text, seconds = result
             failed += word != "ok"
             print(f"{word} {i} - {t[0].__name__.replace('_', ' ')} # {seconds:.1f} s", flush=True)
+            # prove keeps stdout to itself; what went wrong must stand in the log of a run.
             for line in text.split("\n") if text else []:
-                print("#", line)
-            sys.stdout.flush()
+                print("#", line, file=sys.stderr, flush=True)
     sys.exit(1 if failed else 0)
