@@ -44,6 +44,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 		c->next_poll_ms = now + POLL_MS;
 		takeover_open_gateways(c);
 		takeover_poll_releases(c);
+		reporter_wake(c->reporter); /* what was changed by hand */
 		intake_pump(c->intake);
 	}
 	next = sender_next_ms(c, now) - now;

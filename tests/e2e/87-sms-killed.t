@@ -11,4 +11,11 @@ def every_notice_has_one_end_and_none_arrives_twice_but_by_policy(b):
                                      int(os.environ.get("SEED", 1)), ["sms", "sms", "smsbox", "redis", "dibaod"]), flush=True)
 
 
+@test
+def the_same_with_bearerbox_killed_too_whose_own_doubles_are_named(b):
+    """Its manual admits them. So far none was seen."""
+    print("# " + sms_chaos.run_chaos(b, 300, 16, int(os.environ.get("SEED", 2)), ["bearerbox", "bearerbox", "sms", "redis"],
+                                     kannel_may_double=True), flush=True)
+
+
 run(of=Office)
