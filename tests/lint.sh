@@ -33,6 +33,7 @@ confined microhttpd 'microhttpd\.h' lib/host/httpd_parts.h
 confined utf8proc 'utf8proc\.h' clients/sms/smstext.c clients/sms/person.c
 confined sqlite3 'sqlite3\.h' clients/board/cache.c
 confined curses 'curses\.h' clients/board/tty.c
+confined curl 'curl/curl\.h' clients/sms/http_out.c
 confined jansson 'jansson\.h' lib/json.c daemon/control.c clients/board/watch.c clients/board/demo.c \
 	clients/board/status.c $(git ls-files 'clients/ctl/*.c' 'seeds/*.c')
 

@@ -23,6 +23,11 @@ void breaker_sent(struct breaker *b)
 	b->trying = is_half_open(b);
 }
 
+void breaker_unsent(struct breaker *b)
+{
+	b->trying = false;
+}
+
 void breaker_well(struct breaker *b)
 {
 	*b = (struct breaker){0};

@@ -23,6 +23,7 @@ bool breaker_lets(const struct breaker *b, int64_t now_ms);
 /* When it will let one; now_ms if it does, INT64_MAX while the one that tries is under way. */
 int64_t breaker_when(const struct breaker *b, int64_t now_ms);
 void breaker_sent(struct breaker *b);			/* a text is under way */
+void breaker_unsent(struct breaker *b);			/* it was not sent after all */
 void breaker_well(struct breaker *b);			/* the gateway answered as it should */
 bool breaker_failed(struct breaker *b, int64_t now_ms); /* true: it opened now */
 bool breaker_stop(struct breaker *b, int64_t now_ms, int64_t for_ms);

@@ -67,8 +67,8 @@ static void flight_cancel(struct flight *f)
 {
 	struct gateway *g = f->g;
 
-	if (g)
-		bucket_give(&g->bucket, f->text.parts ? f->text.parts : 1);
+	bucket_give(&g->bucket, f->text.parts ? f->text.parts : 1);
+	breaker_unsent(&g->breaker);
 	flight_end(f);
 }
 
@@ -199,7 +199,6 @@ static void hand_on(struct flight *f)
 			(struct driver_variable){f->text.vars[k].name, f->text.vars[k].value};
 	news_token(c, t.id, t.attempt, token);
 	f->is_handed = f->i->is_handed = true;
-	breaker_sent(&f->g->breaker);
 	e = f->g->driver ? f->g->ops->submit(f->g->driver, &t) : -ENOTCONN;
 	if (e == 0)
 		return;
@@ -487,6 +486,7 @@ void sender_run(struct core *c, int64_t now_ms)
 		}
 		i->busy = true;
 		bucket_take(&g->bucket, 1, now_ms);
+		breaker_sent(&g->breaker);
 		call = outbox_begin(c->outbox, "dibao_sms_fetch", false);
 		outbox_bytes(call, i->uid, i->uid_len);
 		outbox_text(call, i->badge);

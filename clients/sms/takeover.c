@@ -236,6 +236,7 @@ void takeover_open_gateways(struct core *c)
 		if (g->driver)
 			continue;
 		g->health = DRIVER_UP;
+		breaker_well(&g->breaker);
 		bucket_init(&g->bucket, g->config->rate, core_now_ms());
 		r = g->ops->create(&g->driver, &opt);
 		if (r < 0 && log_limited("open"))

@@ -211,6 +211,22 @@ def what_was_certainly_not_sent_is_tried_again_later_and_a_fault_of_the_gateway_
 
 
 @test
+def a_gateway_that_fails_is_left_alone_for_a_while_and_then_one_text_tries(b):
+    b.expected = "takes nothing for now"
+    sms, stub = stubbed(b, lambda n: (503, "Temporal failure, try again later."))
+    for n in range(60):
+        b.person(f"G{n}", phone=f"154{n:08d}")
+        b.publish(notice(f"n{n}", badge=f"G{n}"))
+    sms.wait_log("takes nothing for now")
+    until(lambda: b.r.zcard(b.key("sms:open")) == 60 and not any(b.state(f"n{n}") == "intent" for n in range(60)), "all wait")
+    first = len(stub.got)
+    assert 5 <= first < 60, first
+    until(lambda: len(stub.got) > first, "one tries", 10)
+    holds(lambda: len(stub.got) == first + 1, lambda: f"{len(stub.got) - first} try", 1.5)
+    stub.answers = lambda n: ACCEPTED
+
+
+@test
 def the_second_gateway_takes_what_the_first_cannot_and_never_what_it_may_have(b):
     b.expected = "takes nothing for now"
     sms, first, second = stubbed(b, [lambda n: "close", lambda n: ACCEPTED], gateways=2, ambiguous="5min")

@@ -39,6 +39,9 @@ static void then_one_text_tries_and_each_failure_doubles_the_wait_up_to_a_bound(
 		assert_true(breaker_lets(&b, now));
 		breaker_sent(&b);
 		assert_false(breaker_lets(&b, now));
+		breaker_unsent(&b);
+		assert_true(breaker_lets(&b, now));
+		breaker_sent(&b);
 		assert_true(breaker_failed(&b, now));
 		wait = wait * 2 < BREAKER_LAST_MS ? wait * 2 : BREAKER_LAST_MS;
 	}
