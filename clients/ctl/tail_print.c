@@ -113,11 +113,16 @@ static void put_summary(const struct item *it)
 		{" ", "body.ticket"},	       {" · ", "body.by"},	    {" · ", "body.where"},
 		{" · ", "body.public_reason"},
 	};
-	bool any = false;
+	struct dibao_str state = {NULL, 0};
+	bool any = false, proposed;
 	int64_t fen;
 
+	dibao_event_str(&it->ev, "body.state", &state);
+	proposed = state.len == strlen("proposed") && !memcmp(state.p, "proposed", state.len);
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-		any |= put_field(it, paths[i][0], paths[i][1]);
+		/* The notice of what is final is over. */
+		if (proposed || strcmp(paths[i][1], "body.notice_until") != 0)
+			any |= put_field(it, paths[i][0], paths[i][1]);
 	if (!any)
 		put_required(it);
 	if (dibao_event_int(&it->ev, "body.amount", &fen) == 0) {
@@ -159,15 +164,26 @@ static void put_flags(const struct item *it)
 		fputs(" [已撤回]", stdout);
 }
 
-/* The uid, or the public id in hex. */
-static void put_id(const struct item *it)
+/* Another event's id, or one's own: a uid; in a view or a withdrawal the public id, in hex. */
+static bool put_id(const struct item *it, const char *before, const char *path)
 {
 	struct dibao_str s;
 
-	if (put_field(it, "", "uid") || dibao_event_str(&it->ev, "pid", &s) < 0)
-		return;
+	if (it->d->kind == DIBAO_ITEM_EVENT || !strcmp(path, "uid"))
+		return put_field(it, before, path);
+	if (dibao_event_str(&it->ev, path, &s) < 0)
+		return false;
+	fputs(before, stdout);
 	for (size_t i = 0; i < s.len && i < DIBAO_UID_MAX_BYTES; i++)
 		printf("%02x", (unsigned char)s.p[i]);
+	return true;
+}
+
+/* A withdrawal may tell both. */
+static void put_own_id(const struct item *it)
+{
+	if (!put_id(it, "", "uid"))
+		put_id(it, "", "pid");
 }
 
 static void put_whom(const struct item *it)
@@ -206,11 +222,11 @@ static void put_event(const struct item *it)
 	fputs("  ", stdout);
 	if (!put_field(it, "撤回 ", "retracts")) {
 		put_summary(it);
-		put_field(it, " · 更正 ", "corrects");
-		put_field(it, " · 承接 ", "follows");
+		put_id(it, " · 更正 ", "corrects");
+		put_id(it, " · 承接 ", "follows");
 	}
 	printf("  %s", dim);
-	put_id(it);
+	put_own_id(it);
 	printf("%s\n", off);
 }
 
@@ -228,7 +244,7 @@ void tail_print(const struct ctl *c, const struct dibao_delivery *d)
 	if (d->kind == DIBAO_ITEM_WITHDRAWN) {
 		put_time(d->sent_ms);
 		fputs(" 已撤回  ", stdout);
-		put_id(&it);
+		put_own_id(&it);
 		putchar('\n');
 		return;
 	}

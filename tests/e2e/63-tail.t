@@ -106,19 +106,26 @@ def events_are_told_in_the_words_of_who_reads_them(b):
     said = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "publish"], input="\n".join(events), text=True,
                           capture_output=True, timeout=30 * SLOW)
     assert said.returncode == 0, said.stderr
-    said = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "retract", "p-1", "--reason", "演示", "--uid", "r-1"])
+    said = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "correct", "a-1", "--state", "final", "--uid", "c-1"],
+                          stdout=subprocess.DEVNULL)
     assert said.returncode == 0
-    until(lambda: len(p.log().splitlines()) >= 8 and "已撤回" in w.log(), lambda: p.log() + w.log())
+    said = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "retract", "p-1", "--reason", "演示", "--uid", "r-1"],
+                          stdout=subprocess.DEVNULL)
+    assert said.returncode == 0
+    until(lambda: {"r-1", "c-1"} <= {l.split()[-1] for l in p.log().splitlines()} and w.log().count("已撤回") == 2,
+          lambda: p.log() + w.log())
     told = {l.split()[-1]: l for l in p.log().splitlines()}
     who = f"{HUXU} 社区警务一队 演示 F000001"
     for uid, text in {"p-1": f"2023-11-15 06:13:20 晋升     {who}  三级辅员 → 二级辅员 正式",
                       "a-1": f"奖励     {who} [紧急]  火线奖励 公示中至2026-01-09 · 演示 · 500.50元",
                       "x-1": f"处分     {who}  警告", "w-1": f"慰问     {who}  节日慰问 · 演示 · 演示",
                       "m-1": f"信箱答复 {who}  局长信箱 T-1", "m-2": f"信箱答复 {HUXU} 匿名  警务保障处 T-1",
-                      "p-2": f"晋升     {who} [涉密] [存档]  三级辅员 → 二级辅员 正式", "r-1": "撤回 p-1"}.items():
+                      "p-2": f"晋升     {who} [涉密] [存档]  三级辅员 → 二级辅员 正式", "r-1": "撤回 p-1",
+                      "c-1": "[紧急]  火线奖励 正式 · 演示"}.items():
         assert text in told[uid], (uid, told[uid])
     assert not re.search("proposed|final|chief", p.log() + w.log()), p.log()
     assert re.search(f"奖励     {HUXU} 社区警务一队 演示 .*火线奖励 公示中.*  [0-9a-f]{{32}}\n", w.log()), w.log()
+    assert re.search(" · 更正 [0-9a-f]{32}  [0-9a-f]{32}\n", w.log()) and "\ufffd" not in w.log(), w.log()
     assert re.search("已撤回  [0-9a-f]{32}\n", w.log()) and "F000001" not in w.log(), w.log()
 
 
