@@ -8,7 +8,8 @@
  *   dibao:{B}:public, :private, :public-now, :private-now   streams; fields below
  *   dibao:{B}:uid:<uid>     hash: s state, c channel, i entry id, t type, o org, b badge,
  *                           h sha1 of the bytes, w "1" once withdrawn, y uid of what took it back,
- *                           e bytes (scheduled only), n not_before
+ *                           e bytes (scheduled only), n not_before,
+ *                           q sha1 of what was sent under this uid and lost by Redis
  *   dibao:{B}:scheduled     zset: uid by not_before (Unix ms)
  *   dibao:{B}:withdrawn     zset: uid by ms of withdrawal, of public events
  *   dibao:{B}:withdrawn-private  zset: the same of private ones
