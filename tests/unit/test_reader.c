@@ -119,6 +119,40 @@ static void poison_goes_to_the_quarantine_and_stops_nobody(void **state)
 	assert_int_equal(reader_counters(f->reader)->n_quarantined, 2 * n_poison);
 }
 
+/* One batch holds what stands in several channels: nothing private may come out as public. */
+static void what_was_held_comes_out_in_the_channel_in_which_it_stands(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id last[DIBAO_CHANNEL_COUNT] = {{0}};
+
+	make_reader(f, NULL);
+	/* The first that is read holds up all that came with it. */
+	command(f, "XADD " BASE "public-now * e notmsgpack");
+	for (int i = 0; i < 3; i++) {
+		char uid[32];
+
+		(void)snprintf(uid, sizeof uid, "public%d", i);
+		publish(f, "award", uid, "");
+		(void)snprintf(uid, sizeof uid, "private%d", i);
+		publish(f, "mailbox_reply", uid, "");
+	}
+	publish(f, "mailbox_reply", "private-now0", ",\"urgent\":true");
+	start(f);
+	wait_until(f, f->n_seen == 7);
+	for (size_t i = 0; i < f->n_seen; i++) {
+		const struct seen *s = &f->seen[i];
+		const char *name = dibao_channel_name(s->channel);
+
+		assert_memory_equal(s->uid, name, strlen(name));
+		assert_int_equal(strlen(s->uid), strlen(name) + 1);
+		last[s->channel] = s->id;
+	}
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		assert_true(entry_id_cmp(f->upto[c], last[c]) >= 0);
+	}
+	assert_true(f->upto[DIBAO_CHANNEL_PUBLIC_NOW].ms > 0); /* the bad one is dealt with */
+}
+
 static void a_position_never_passes_an_entry_whose_adoption_is_outstanding(void **state)
 {
 	struct fixture *f = *state;
@@ -281,6 +315,7 @@ int main(void)
 		TEST(a_double_added_by_hand_is_delivered_once),
 		TEST(a_future_event_added_by_hand_goes_to_the_schedule),
 		TEST(poison_goes_to_the_quarantine_and_stops_nobody),
+		TEST(what_was_held_comes_out_in_the_channel_in_which_it_stands),
 		TEST(a_position_never_passes_an_entry_whose_adoption_is_outstanding),
 		TEST(ten_thousand_entries_by_hand_and_by_function_arrive_complete),
 		TEST(large_entries_arrive_too),
