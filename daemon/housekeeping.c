@@ -6,12 +6,10 @@
  *
  * Memory outlives housekeeping_free() until the link has answered what is open.
  */
-#include "housekeeping.h"
+#include "housekeeping_parts.h"
 
 #include "log.h"
 #include "log_ids.h"
-#include "queue.h"
-#include "retention.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -25,47 +23,7 @@ enum {
 	TRIM_TURNS = 60,
 	MEMORY_TURN = 10,
 	RELEASE_STEP = 500,
-	TRIM_STEP = 1000,
-	HOLDERS_MAX = 4096, /* durable names; with more nothing is trimmed, and said so */
 };
-
-enum job { JOB_RELEASE, JOB_TAIL, JOB_CLOCK, JOB_TRIM, JOB_CAP, JOB_COUNT };
-
-struct holder {
-	char *name; /* owned */
-	uint64_t hold_ms;
-	struct entry_id cursors[DIBAO_CHANNEL_COUNT];
-	bool has_cursors;
-};
-
-struct housekeeping {
-	sd_event *event;
-	struct redis_link *link;
-	const struct config *config;
-	struct queue_clock *clock;
-	char base[QUEUE_KEY_MAX], durable_key[QUEUE_KEY_MAX], cursors_key[QUEUE_KEY_MAX];
-	char stream_keys[DIBAO_CHANNEL_COUNT][QUEUE_KEY_MAX];
-	sd_event_source *timer;
-	bool is_started, is_freed;
-	bool busy[JOB_COUNT]; /* a command of this job is open */
-	unsigned n_open;
-	uint64_t n_turns;
-
-	struct entry_id tail[DIBAO_CHANNEL_COUNT];
-	bool tail_changed;
-	int64_t clock_asked_ms;
-
-	struct holder *holders;
-	size_t n_holders;
-	int64_t trim_now_ms;
-	int trim_channel;
-
-	uint64_t cap_bytes, used_bytes;
-	int cap_channel;
-	struct housekeeping_counters counters;
-};
-
-static void trim_step(struct housekeeping *h);
 
 static int64_t wall_ms(void)
 {
@@ -75,27 +33,17 @@ static int64_t wall_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void holders_clear(struct housekeeping *h)
-{
-	for (size_t i = 0; i < h->n_holders; i++) {
-		free(h->holders[i].name);
-	}
-	free(h->holders);
-	h->holders = NULL;
-	h->n_holders = 0;
-}
-
 static void destroy(struct housekeeping *h)
 {
-	holders_clear(h);
+	trimming_forget(h);
 	sd_event_unref(h->event);
 	free(h);
 }
 
 /* ---- commands ---- */
 
-static int send(struct housekeeping *h, enum job job, redis_reply_fn fn, int argc,
-		const char *const *argv)
+int housekeeping_send(struct housekeeping *h, enum job job, redis_reply_fn fn, int argc,
+		      const char *const *argv)
 {
 	int r = redis_link_command(h->link, fn, h, argc, argv, NULL, 0);
 
@@ -106,9 +54,8 @@ static int send(struct housekeeping *h, enum job job, redis_reply_fn fn, int arg
 	return r;
 }
 
-/* First thing in each answer. False: there is nothing to go on with. */
-static bool answered(struct housekeeping *h, enum job job, const redisReply *reply, int type,
-		     const char *what)
+bool housekeeping_answered(struct housekeeping *h, enum job job, const redisReply *reply, int type,
+			   const char *what)
 {
 	h->n_open--;
 	h->busy[job] = false;
@@ -132,8 +79,7 @@ static bool answered(struct housekeeping *h, enum job job, const redisReply *rep
 	return true;
 }
 
-/* `n` numbers, as integers or as text. */
-static bool numbers(const redisReply *reply, size_t n, int64_t *ret)
+bool housekeeping_numbers(const redisReply *reply, size_t n, int64_t *ret)
 {
 	if (reply->elements < n) {
 		return false;
@@ -172,8 +118,9 @@ static void on_released(struct redis_link *l, const redisReply *reply, void *use
 	int64_t v[3];
 
 	(void)l;
-	if (!answered(h, JOB_RELEASE, reply, REDIS_REPLY_ARRAY, "release scheduled events") ||
-	    !numbers(reply, 3, v)) {
+	if (!housekeeping_answered(h, JOB_RELEASE, reply, REDIS_REPLY_ARRAY,
+				   "release scheduled events") ||
+	    !housekeeping_numbers(reply, 3, v)) {
 		return;
 	}
 	h->counters.n_released += (uint64_t)v[0];
@@ -191,7 +138,7 @@ static void release(struct housekeeping *h)
 	const char *argv[] = {"FCALL", "dibao_release", "1", h->base, max};
 
 	(void)snprintf(max, sizeof max, "%d", RELEASE_STEP);
-	(void)send(h, JOB_RELEASE, on_released, 5, argv);
+	(void)housekeeping_send(h, JOB_RELEASE, on_released, 5, argv);
 }
 
 /* ---- the tail's place ---- */
@@ -210,7 +157,7 @@ static void on_tail_stored(struct redis_link *l, const redisReply *reply, void *
 				 reply->str);
 		}
 	}
-	(void)answered(h, JOB_TAIL, NULL, 0, "");
+	(void)housekeeping_answered(h, JOB_TAIL, NULL, 0, "");
 }
 
 static void store_tail(struct housekeeping *h)
@@ -222,7 +169,7 @@ static void store_tail(struct housekeeping *h)
 		(void)entry_id_format(ids[c], h->tail[c]);
 		argv[4 + c] = ids[c];
 	}
-	if (send(h, JOB_TAIL, on_tail_stored, 4 + DIBAO_CHANNEL_COUNT, argv) == 0) {
+	if (housekeeping_send(h, JOB_TAIL, on_tail_stored, 4 + DIBAO_CHANNEL_COUNT, argv) == 0) {
 		h->tail_changed = false;
 	}
 }
@@ -248,8 +195,8 @@ static void on_time(struct redis_link *l, const redisReply *reply, void *userdat
 	int64_t v[2];
 
 	(void)l;
-	if (!answered(h, JOB_CLOCK, reply, REDIS_REPLY_ARRAY, "ask Redis' time") ||
-	    !numbers(reply, 2, v)) {
+	if (!housekeeping_answered(h, JOB_CLOCK, reply, REDIS_REPLY_ARRAY, "ask Redis' time") ||
+	    !housekeeping_numbers(reply, 2, v)) {
 		return;
 	}
 	s.redis_ms = v[0] * 1000 + v[1] / 1000;
@@ -270,149 +217,7 @@ static void ask_time(struct housekeeping *h)
 	static const char *const argv[] = {"TIME"};
 
 	h->clock_asked_ms = wall_ms();
-	(void)send(h, JOB_CLOCK, on_time, 1, argv);
-}
-
-/* ---- retention ---- */
-
-static void on_trimmed(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	struct housekeeping *h = userdata;
-	int64_t v[2];
-
-	(void)l;
-	if (!answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "trim a stream") ||
-	    !numbers(reply, 2, v)) {
-		return;
-	}
-	h->counters.n_trimmed += (uint64_t)v[0];
-	if (v[1] == 0) {
-		h->trim_channel++;
-	}
-	trim_step(h);
-}
-
-static uint64_t keep_ms(const struct housekeeping *h, int c)
-{
-	return c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW ? h->config->public_ms
-									  : h->config->private_ms;
-}
-
-static struct entry_id floor_of(const struct housekeeping *h, int c)
-{
-	struct retention_holder one;
-	struct entry_id floor = retention_floor(h->trim_now_ms, keep_ms(h, c), h->tail[c], NULL, 0);
-
-	for (size_t i = 0; i < h->n_holders; i++) {
-		struct entry_id f;
-
-		if (!h->holders[i].has_cursors) {
-			continue; /* never came: it starts with what is new */
-		}
-		one = (struct retention_holder){h->holders[i].cursors[c], h->holders[i].hold_ms};
-		f = retention_floor(h->trim_now_ms, keep_ms(h, c), h->tail[c], &one, 1);
-		floor = entry_id_cmp(f, floor) < 0 ? f : floor;
-	}
-	return floor;
-}
-
-static void trim_step(struct housekeeping *h)
-{
-	char minid[ENTRY_ID_TEXT], max[16];
-	const char *argv[] = {"FCALL", "dibao_trim", "1", h->base, NULL, minid, max};
-
-	if (h->trim_channel == DIBAO_CHANNEL_COUNT || h->counters.clock.faults != 0) {
-		return;
-	}
-	(void)entry_id_format(minid, floor_of(h, h->trim_channel));
-	(void)snprintf(max, sizeof max, "%d", TRIM_STEP);
-	argv[4] = dibao_channel_name((enum dibao_channel)h->trim_channel);
-	(void)send(h, JOB_TRIM, on_trimmed, 7, argv);
-}
-
-static struct holder *holder_find(struct housekeeping *h, const redisReply *name)
-{
-	for (size_t i = 0; i < h->n_holders; i++) {
-		if (name->type == REDIS_REPLY_STRING &&
-		    strcmp(h->holders[i].name, name->str) == 0) {
-			return &h->holders[i];
-		}
-	}
-	return NULL;
-}
-
-static void on_cursors(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	struct housekeeping *h = userdata;
-
-	(void)l;
-	if (!answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "read the cursors")) {
-		return;
-	}
-	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		struct holder *d = holder_find(h, reply->element[i]);
-		const redisReply *v = reply->element[i + 1];
-
-		if (!d) {
-			continue;
-		}
-		if (v->type != REDIS_REPLY_STRING ||
-		    retention_cursor_parse(d->cursors, v->str, v->len) < 0) {
-			log_text(LOG_ERR,
-				 "cursor of a durable name cannot be read, not trimming: %s",
-				 d->name);
-			return;
-		}
-		d->has_cursors = true;
-	}
-	h->trim_channel = 0;
-	trim_step(h);
-}
-
-static void on_durable(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	struct housekeeping *h = userdata;
-	const char *argv[] = {"HGETALL", h->cursors_key};
-	size_t n;
-
-	(void)l;
-	if (!answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "read the durable names")) {
-		return;
-	}
-	holders_clear(h);
-	n = reply->elements / 2;
-	if (n > HOLDERS_MAX) {
-		log_text(LOG_ERR, "%zu durable names, over %d: not trimming", n, HOLDERS_MAX);
-		return;
-	}
-	h->holders = calloc(n + 1, sizeof *h->holders);
-	for (size_t i = 0; h->holders && i < n; i++) {
-		const redisReply *name = reply->element[2 * i], *hold = reply->element[2 * i + 1];
-		struct holder *d = &h->holders[h->n_holders];
-		char *end;
-
-		d->name = name->type == REDIS_REPLY_STRING ? strdup(name->str) : NULL;
-		if (!d->name) {
-			return; /* with a holder unknown nothing may be trimmed */
-		}
-		h->n_holders++;
-		d->hold_ms = hold->type == REDIS_REPLY_STRING ? strtoull(hold->str, &end, 10) : 0;
-		if (hold->type != REDIS_REPLY_STRING || end == hold->str) {
-			d->hold_ms = h->config->hold_ms;
-		}
-	}
-	if (h->holders) {
-		(void)send(h, JOB_TRIM, on_cursors, 2, argv);
-	}
-}
-
-static void start_trim(struct housekeeping *h)
-{
-	const char *argv[] = {"HGETALL", h->durable_key};
-
-	if (h->counters.clock.faults == 0 && h->trim_now_ms > 0) {
-		(void)send(h, JOB_TRIM, on_durable, 2, argv);
-	}
+	(void)housekeeping_send(h, JOB_CLOCK, on_time, 1, argv);
 }
 
 /* ---- cap ---- */
@@ -425,8 +230,9 @@ static void on_usage(struct redis_link *l, const redisReply *reply, void *userda
 	bool is_nil = reply && reply->type == REDIS_REPLY_NIL;
 
 	(void)l;
-	if (!answered(h, JOB_CAP, reply, is_nil ? REDIS_REPLY_NIL : REDIS_REPLY_INTEGER,
-		      "measure a stream")) {
+	if (!housekeeping_answered(h, JOB_CAP, reply,
+				   is_nil ? REDIS_REPLY_NIL : REDIS_REPLY_INTEGER,
+				   "measure a stream")) {
 		return;
 	}
 	h->used_bytes += is_nil ? 0 : (uint64_t)reply->integer;
@@ -445,7 +251,7 @@ static void cap_step(struct housekeeping *h)
 {
 	const char *argv[] = {"MEMORY", "USAGE", h->stream_keys[h->cap_channel]};
 
-	(void)send(h, JOB_CAP, on_usage, 3, argv);
+	(void)housekeeping_send(h, JOB_CAP, on_usage, 3, argv);
 }
 
 /* ---- the turn ---- */
@@ -460,7 +266,7 @@ static void keep_queue(struct housekeeping *h)
 		store_tail(h);
 	}
 	if (h->n_turns % TRIM_TURNS == 1 && !h->busy[JOB_TRIM]) {
-		start_trim(h);
+		trimming_start(h);
 	}
 	if (h->n_turns % TRIM_TURNS == 2 && h->cap_bytes > 0 && !h->busy[JOB_CAP]) {
 		h->used_bytes = 0;
