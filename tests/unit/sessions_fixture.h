@@ -349,6 +349,14 @@ static inline struct wire_welcome welcome_told(const struct client *k)
 	return w;
 }
 
+/* What its client has just said has been read. */
+static inline void wait_heard(struct fixture *f, struct session *s)
+{
+	uint64_t was = --s->heard_usec;
+
+	wait_until(f, s->heard_usec != was);
+}
+
 /* ---- events ---- */
 
 /* n awards at the tail of a channel; ids go on from the last. */
@@ -446,7 +454,8 @@ static inline int set_up(void **state)
 	assert_non_null(f.c);
 	load_functions(&f);
 	assert_int_equal(config_load(&f.config, NULL, NULL), 0);
-	f.config->lease_ms = f.config->heartbeat_ms = f.config->silence_ms = LONG_MS;
+	f.config->lease_ms = f.config->heartbeat_ms = LONG_MS;
+	f.config->silence_ms = 10 * LONG_MS;
 	assert_int_equal(access_load(&f.policy, NULL, NULL), 0);
 	assert_int_equal(withdrawn_init(&f.withdrawn), 0);
 	queue_clock_set(&f.clock, redis_ms(&f));

@@ -113,8 +113,7 @@ static void an_ack_that_moves_nothing_writes_nothing(void **state)
 	settle(f);
 	say_ack(k, PUBLIC);
 	say(k, "P", 1);
-	session_of(f, k)->heard_usec = 0;
-	wait_until(f, session_of(f, k)->heard_usec);
+	wait_heard(f, session_of(f, k));
 	assert_false(session_of(f, k)->cursor_dirty);
 	cursor_flush(f->sessions);
 	assert_int_equal(f->sessions->n_outstanding, 0);

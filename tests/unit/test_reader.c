@@ -85,6 +85,21 @@ static void a_double_added_by_hand_is_delivered_once(void **state)
 	assert_int_equal(ask(f, "XLEN", "public"), 2);
 }
 
+static void other_bytes_under_a_uid_that_came_before_are_set_aside_and_stop_nobody(void **state)
+{
+	struct fixture *f = *state;
+
+	make_reader(f, NULL);
+	publish(f, "award", "same", "");
+	add_plain(f, "public", "award", "same", ",\"ref\":\"another\"");
+	publish(f, "award", "last", "");
+	start(f);
+	wait_until(f, f->n_seen == 2);
+	assert_string_equal(f->seen[1].uid, "last");
+	assert_int_equal(reader_counters(f->reader)->n_quarantined, 1);
+	assert_int_equal(ask(f, "XLEN", "quarantine"), 1);
+}
+
 static void a_future_event_added_by_hand_goes_to_the_schedule(void **state)
 {
 	struct fixture *f = *state;
@@ -313,6 +328,7 @@ int main(void)
 		TEST(each_channel_is_read_and_a_withdrawal_names_its_original),
 		TEST(a_plain_entry_is_adopted_and_comes_behind_what_stood_in_the_channel),
 		TEST(a_double_added_by_hand_is_delivered_once),
+		TEST(other_bytes_under_a_uid_that_came_before_are_set_aside_and_stop_nobody),
 		TEST(a_future_event_added_by_hand_goes_to_the_schedule),
 		TEST(poison_goes_to_the_quarantine_and_stops_nobody),
 		TEST(what_was_held_comes_out_in_the_channel_in_which_it_stands),

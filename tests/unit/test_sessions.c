@@ -129,9 +129,8 @@ static void who_is_not_active_may_say_little(void **state)
 	wait_active(f, k);
 	standby = client_named(f, "gw");
 	wait_until(f, standby->n_told[WIRE_STANDBY]);
-	session_of(f, standby)->heard_usec = 0;
 	say(standby, "P", 1);
-	wait_until(f, session_of(f, standby)->heard_usec);
+	wait_heard(f, session_of(f, standby));
 	say_ack(standby, PUBLIC);
 	wait_goodbye(f, standby, DIBAO_REASON_PROTOCOL);
 	assert_int_equal(f->sessions->n_standby, 0);

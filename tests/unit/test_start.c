@@ -88,9 +88,8 @@ static void a_hello_said_again_changes_nothing(void **state)
 	say_hello(k);
 	s = wait_active(f, k);
 	serial = s->serial;
-	s->heard_usec = 0;
 	say_hello(k);
-	wait_until(f, s->heard_usec);
+	wait_heard(f, s);
 	assert_int_equal(session_of(f, k)->serial, serial);
 	assert_int_equal(f->sessions->n, 1);
 	assert_int_equal(k->n_told[WIRE_GOODBYE], 0);
