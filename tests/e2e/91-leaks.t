@@ -343,6 +343,41 @@ def closed(s):
 
 
 @test
+def who_is_no_admin_and_no_relay_asks_and_publishes_nothing(b):
+    w = Wall(b, heartbeat_ms=500)
+    w.o.add("boss", kind="admin")
+    w.o.reload()
+    secret = w.events[0]["uid"]
+    asks = [b"Q" + msgpack.packb({"id": 1, "do": do}) for do in ("status", "clients", "reload", "audit", "Clients", "*", "clients\0")]
+    asks += [b"E" + msgpack.packb({"id": 1, "ev": e}) for e in
+             (event("forged-1"), event("forged-2", "award"), event(secret), event("forged-3", retracts=secret))]
+    asks += [hello(list(RawSubscriber(b.d.tcp).hello.items()) + [("pub", True)])]
+    before = [b.r.xlen(b.key(c)) for c in CHANNELS] + [b.r.xlen(b.key("audit"))]
+    for who in ("wall", "reader", "gate"):
+        for ask in asks:
+            for in_session in (False, True):
+                s = w.peer(who, view="public" if who == "wall" else "full", types=["award"])
+                if who == "gate":
+                    w.peers.remove(s)
+                if in_session:
+                    until(lambda: s.receive(0.02) is not None and s.welcome, "it is welcome", every=0)
+                else:
+                    s.hello_at = float("inf")
+                s.socket.send(ask)
+                if ask[:1] != b"H":
+                    assert goodbye(s) in (REFUSED, 6), (who, ask[:40])
+                assert not any(f[0][:1] in b"NO" for _, f in s.log), "an answer"
+                s.close()
+    assert [b.r.xlen(b.key(c)) for c in CHANNELS] + [b.r.xlen(b.key("audit"))] == before
+    # The same of one who may.
+    s = w.peer("boss")
+    w.peers.remove(s)
+    s.socket.send(asks[1])
+    until(lambda: s.socket.poll(50) and s.socket.recv_multipart()[0][:1] == b"N", "an admin is answered", every=0)
+    w.is_tight()
+
+
+@test
 def acks_of_what_was_not_sent_earn_nothing(b):
     w = Wall(b)
     gate = w.o.session("gate", start="time")
