@@ -235,8 +235,13 @@ def curve(subscribers):
         stage.end()
     summarise(f'curve.{subscribers}', subscribers, 200, ours, bare)
     put(f'curve.{subscribers}.plain_per_s', round(median(plain, 'per_s')))
+    d = results['curve'][str(subscribers)]
+    # What a run costs in CPU, of all sides: hardly changed by who else is at work.
+    put(f'curve.{subscribers}.cpu_ratio', round(d['bare_cpu_ns_per_delivery'] / (
+        d['daemon_cpu_ns_per_delivery'] + d['client_cpu_ns_per_delivery']), 2))
     put(f'curve.{subscribers}.load_average', round(os.getloadavg()[0], 1))
-    row('  without CURVE', f'{median(plain, "per_s") / 1e6:.2f} M/s', f'load {os.getloadavg()[0]:.1f}')
+    row('  without CURVE', f'{median(plain, "per_s") / 1e6:.2f} M/s', f'load {os.getloadavg()[0]:.1f}',
+        f'CPU {d["cpu_ratio"]:.2f}')
 
 
 def live(subscribers, size):
