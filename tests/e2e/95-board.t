@@ -644,6 +644,29 @@ def what_the_page_rendered_becomes_one_receipt_also_after_a_restart(b):
 
 
 @test
+def under_a_durable_name_a_killed_board_takes_up_again_a_second_one_stands_by_and_receipts_bear_it(b):
+    b.start()
+    b.durable("wall-1")
+    board = Board(b, durable="wall-1").start().current()
+    page = board.page()
+    publish(b, award("a1", "甲一"), award("a2", "甲二"))
+    page.wait_names("甲一", "甲二")
+    second = Board(b, "second", durable="wall-1").start()
+    second.wait_status(lambda s: s["link"] == "standby", "stands by")
+    assert second.page().names() == []
+    assert board.alive(page.wall()) == 204
+    until(lambda: [e[b"name"] for _, e in b.r.xrange(BASE + "receipts")] == [b"wall-1"] * 2, "two receipts under its name")
+    second.stop()
+    board.kill()
+    publish(b, award("a3", "甲三"))
+    board.start()
+    board.page().wait_names("甲一", "甲二")  # the lease is the dead one's for a while
+    board.current()
+    board.page().wait_names("甲一", "甲二", "甲三")
+    boards_end(b)
+
+
+@test
 def what_was_rendered_while_the_daemon_was_away_is_reported_when_it_is_back(b):
     b.start()
     board = Board(b).start().current()
