@@ -13,7 +13,7 @@ class Publisher:
     """Written to dibao-protocol(7)."""
 
     def __init__(self, o, who="hr", endpoint=None, bureau="3205"):
-        self.s = zmq.Context().socket(zmq.DEALER)
+        self.s = zmq.Context.instance().socket(zmq.DEALER)
         self.s.curve_serverkey, self.s.curve_publickey, self.s.curve_secretkey = o.curve(who)
         self.s.linger = 0
         self.s.connect(endpoint or o.b.d.tcp)

@@ -97,7 +97,7 @@ def a_stolen_board_takes_its_own_durable_name_and_no_other(b):
 def a_stolen_relay_learns_whether_a_uid_is_taken_and_nothing_else_of_it(b):
     o = Office(b, hr={"kind": "publisher-relay", "types": "award", "orgs": "*"})
     b.publish(event("secret", "penalty"))
-    s = zmq.Context().socket(zmq.DEALER)
+    s = zmq.Context.instance().socket(zmq.DEALER)
     s.curve_serverkey, s.curve_publickey, s.curve_secretkey = o.curve("hr")
     s.connect(b.d.tcp)
     answers = []
