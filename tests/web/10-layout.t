@@ -58,4 +58,30 @@ for (const [state, [list, most]] of Object.entries(STATES)) {
 	});
 }
 
+test('nothing is cut and nothing overlaps at any size: the standing page, with texts as long as they may be', async () => {
+	const on = await board([]);
+	const page = await open(on);
+	const found = [];
+	for (const [width, height] of SIZES) {
+		await page.setViewportSize({ width, height });
+		await page.waitForFunction((size) => document.body.dataset.size === size, `${width}x${height}`);
+		for (const text of ['数据长时间未更新，人员信息暂停展示', '数据长时间未更新，'.repeat(11)]) {
+			// Drawn by the page's own hand: to get there by itself a board takes an hour at least.
+			await page.evaluate(async (text) => {
+				const [{ render }, { plan }, { geometry }] = await Promise.all(['/page.js', '/plan.js', '/measure.js'].map((m) => import(m)));
+				const geo = geometry(innerWidth, innerHeight);
+				const [made] = plan([], { now: null, geo, settings: { rows: 6, page_s: 12 }, ladder: [], labels: {}, rotation: 0, standing: text });
+				const element = render(made, { board: { name: '苏州市公安局苏州工业园区分局月亮湾派出所' }, ladder: [] });
+				document.getElementById('pages').replaceChildren(element);
+				element.classList.add('in');
+			}, text);
+			for (const fault of await faults(page)) found.push(`${width}×${height}: ${fault}`);
+		}
+		if (width === 1366 || width === 1080) await shot(page, `standing-${width}x${height}`);
+	}
+	await page.close();
+	await on.stop();
+	empty(found, 'faults');
+});
+
 run(end, 2);

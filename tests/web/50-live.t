@@ -8,7 +8,7 @@
 const http = require('http');
 const net = require('net');
 const { test, until, equal, run } = require('./tap.js');
-const { promotion, award, many, PROPOSED } = require('./events.js');
+const { promotion, award, secrets, many, PROPOSED } = require('./events.js');
 const { faults } = require('./look.js');
 const { board, bureau, open, shot, turn, place, end } = require('./wall.js');
 
@@ -117,6 +117,24 @@ test('a final event takes its proposal\'s place', async () => {
 		if (both) throw new Error('the proposal is still there');
 	}
 	equal(proposed, 0, 'proposals on the screen');
+	await page.close();
+	await on.stop();
+});
+
+test('a penalty, a visit, a reply and what is private for this station never come into the document', async () => {
+	const canary = '金丝雀不可见';
+	const on = await hung([award(2, { age: 0, body: { reason: canary, amount: 123456 } })]);
+	const page = await open(on, { clock: true });
+	await b.publish(secrets(canary));
+	await b.publish([history(award(6, { age: 0, person: { name: '其后者' } }))]);
+	const seen = new Set();
+	await until('what was published after them is shown', async () => {
+		const text = await page.evaluate(() => document.documentElement.outerHTML);
+		if (text.includes(canary) || text.includes('123456')) throw new Error('a canary is in the document');
+		for (const name of await names(page)) seen.add(name);
+		await turn(page);
+		return seen.has('其后者');
+	}, 40);
 	await page.close();
 	await on.stop();
 });

@@ -61,6 +61,21 @@ function award(i, given = {}) {
 	return { ...event, ...more, body: made };
 }
 
+// One of each kind that no wall may show, all with this in their texts.
+function secrets(canary) {
+	const make = (type, body, more = {}) => {
+		const { event } = envelope(type, 1, { person: { name: canary } });
+		return { ...event, ...more, issuer: canary, body };
+	};
+	return [
+		make('penalty', { kind: { code: 'P01', name: canary }, reason: canary, decided_on: '2026-01-02', sign_where: canary, sign_by: '2026-01-09', appeal_until: '2026-02-01', telephone: '0512-0' }),
+		make('welfare_visit', { kind: { code: 'V01', name: canary }, by: canary, when: Date.now(), where: canary }),
+		make('mailbox_reply', { mailbox: 'chief', ticket: 'T-1', question: canary, reply: canary, answered_by: canary, answered_at: Date.now() }),
+		make('award', { kind: { code: 'A01', name: canary }, state: 'final', reason: canary, public_reason: canary }, { private: true }),
+		make('promotion', { from: rank(1), to: rank(2), effective: '2026-01-01', state: 'final' }, { private: true }),
+	];
+}
+
 const many = (n, make) => Array.from({ length: n }, (_, i) => make(i));
 
-module.exports = { STATION, SISTER, FARAWAY, DAY, PROPOSED, promotion, award, many, name, reason, day, RANKS };
+module.exports = { STATION, SISTER, FARAWAY, DAY, PROPOSED, promotion, award, secrets, many, name, reason, day, RANKS };
