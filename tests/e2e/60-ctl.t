@@ -279,6 +279,7 @@ def status_on_a_terminal_is_redrawn_in_place_also_when_the_daemon_comes_back(b):
     b.start()
     master, slave = pty.openpty()
     p = subprocess.Popen([BUILD + "/bin/dibaoctl", "-c", b.d.config, "status", "--watch"], stdout=slave, stderr=slave)
+    running[p.pid] = p  # ended with this program, also if the test fails
     os.close(slave)
     os.set_blocking(master, False)
     seen = ""

@@ -324,6 +324,7 @@ def a_terminal_sees_a_bar_and_a_file_does_not(b):
     many(b)
     master, slave = pty.openpty()
     p = subprocess.Popen(command(b, "in.csv"), stderr=slave, stdout=subprocess.DEVNULL)
+    running[p.pid] = p  # ended with this program, also if the test fails
     os.close(slave)
     seen = b""
     try:
