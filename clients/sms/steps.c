@@ -286,12 +286,13 @@ void step_of_code(struct core *c, const struct item *i, const struct gateway *g,
 		if (log_limited("content"))
 			log_text(LOG_ERR, "%s: the text, signature or template is minded: %s",
 				 g ? g->name : "?", a.meaning);
-	} else if (a.stop) {
+	} else if (a.stop && !by_carrier) {
+		/* Not counted as an attempt: the breaker lets one text try after a time. */
 		*ret = (struct step){.to = NOTICE_HELD,
 				     .reason = NOTICE_REASON_GATEWAY,
 				     .code = code,
 				     .due_ms = now_ms + 1000};
-	} else if (a.retry && i->attempt < c->config->attempts) {
+	} else if ((a.retry || a.stop) && i->attempt < c->config->attempts) {
 		*ret = (struct step){.to = NOTICE_HELD,
 				     .reason = NOTICE_REASON_RETRY,
 				     .code = code,

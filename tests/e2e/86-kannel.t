@@ -57,12 +57,12 @@ def each_type_arrives_with_exactly_the_expected_characters_in_one_part_or_severa
     until(lambda: all(b.receipts().get(u, [("", "")])[-1][0] == "delivered" for u in uids), b.receipts)
 
 
-def receipt(sms, uid, type, n=1, token=None, b=None):
+def receipt(sms, uid, type, n=1, token=None, b=None, code="UNDELIV"):
     """As Kannel brings it; with the right token if b is given. The answer's status."""
     if token is None:
         key = bytes.fromhex(b.r.get(b.key("sms:key")).decode())
         token = hashlib.blake2b(uid.encode() + b"\0" + n.to_bytes(4, "little"), key=key, digest_size=16).hexdigest()
-    url = f"http://127.0.0.1:{sms.port}/receipt?g=gateway-1&i={uid.encode().hex()}&n={n}&k={token}&t={type}&a=NACK%2FUNDELIV"
+    url = f"http://127.0.0.1:{sms.port}/receipt?g=gateway-1&i={uid.encode().hex()}&n={n}&k={token}&t={type}&a=NACK%2F{code}"
     try:
         with urllib.request.urlopen(url, timeout=5 * SLOW) as r:
             return r.status
@@ -147,6 +147,26 @@ def receipts_may_come_in_any_order_twice_forged_and_for_what_is_final(b):
     b.wait_state("end", "submitted")
     assert b.state("forged") == b.state("never") == "submitted"
     assert receipt(sms, "forged", 1, b=b) == 200 and b.state("forged") == "delivered"
+
+
+@test
+def what_the_carrier_refuses_for_now_is_tried_again_later_and_not_for_ever(b):
+    sms, stub = stubbed(b, lambda n: ACCEPTED, attempts=1)
+    b.publish(notice("last"))
+    b.wait_state("last", "submitted")
+    assert receipt(sms, "last", 16, b=b, code="http-503") == 200
+    assert b.wait_state("last", "failed", "carrier")["r"] == "carrier http-503"
+    sms.stop()
+    sms.configure(attempts=2)
+    sms.start()
+    for uid, code in (("later", "http-503"), ("stop", "authorization")):
+        b.publish(notice(uid))
+        b.wait_state(uid, "submitted")
+        assert receipt(sms, uid, 16, b=b, code=code) == 200
+        assert b.wait_state(uid, "held", "retry")["r"] == "retry " + code
+        assert int(b.row(uid)["d"]) - now_ms() > 30000
+    b.publish(notice("other"))
+    b.wait_state("other", "submitted")
 
 
 @test
