@@ -112,7 +112,8 @@ def a_refused_row_is_told_by_line_and_why_and_its_person_stays_as_he_is(b):
     rows = people(100)
     for n, text in bad.items():
         rows[n - 1] = text
-    rows += [person(50)]
+    rows[49] = person(50, unit="二中队")
+    rows += [person(50, unit="三中队")]
     said, err = load(b, rows, code=DATAERR)
     for n in range(2, 10):
         assert f"line {n + 1}: " in err, err
@@ -157,6 +158,10 @@ def a_truncated_file_changes_nothing(b):
             continue
         seen.add(re.sub(r"\d+|.*/", "", p.stderr.strip().split("\n")[-1])[-40:])
         assert p.returncode == DATAERR, (end, p.returncode, p.stderr)
+        try:
+            rest.decode()
+        except UnicodeDecodeError:
+            assert "ends within a character of UTF-8" in p.stderr, (end, p.stderr)
     assert len(seen) >= 2, seen
 
 
