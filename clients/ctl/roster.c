@@ -335,7 +335,8 @@ static int confirm(struct ctl *c, int argc, char **argv)
 	roster_store_close(&s);
 	if (e == 0)
 		puts(c->json ? "{\"ok\":true}"
-			     : "the number holds as this person's until it changes");
+			     : "the number holds as this person's until it changes; what was "
+			       "parked for it goes by dibaoctl sms release --uid");
 	return e;
 }
 
