@@ -294,6 +294,34 @@ static void an_id_from_the_future_is_alarmed_and_stops_trimming(void **state)
 	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
 }
 
+/* Of functions, by anybody. */
+static long long n_calls(struct fixture *f)
+{
+	redisReply *r = redisCommand(f->c, "INFO commandstats");
+	const char *at = strstr(r->str, "cmdstat_fcall:calls=");
+	long long n = at ? atoll(at + strlen("cmdstat_fcall:calls=")) : 0;
+
+	freeReplyObject(r);
+	return n;
+}
+
+static void the_queues_time_is_kept_turn_by_turn_and_a_turn_is_a_second(void **state)
+{
+	struct fixture *f = *state;
+	int64_t begin = now_ms(CLOCK_MONOTONIC), passed;
+	long long before = n_calls(f);
+
+	queue_clock_set(&f->clock, 1);
+	start(f, NULL);
+	do {
+		assert_true(sd_event_run(f->event, 20 * 1000) >= 0);
+		passed = now_ms(CLOCK_MONOTONIC) - begin;
+	} while (passed < 2000);
+	/* One call each turn, and in the second turn one for each channel. */
+	assert_true(n_calls(f) - before <= DIBAO_CHANNEL_COUNT + 2 + passed / 1000);
+	wait_until(f, llabs(queue_clock_ms(&f->clock) - now_ms(CLOCK_REALTIME)) < 5000);
+}
+
 static void keeping_house_may_end_with_everything_on_its_way(void **state)
 {
 	struct fixture *f = *state;
@@ -435,6 +463,7 @@ int main(void)
 		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),
 		TEST(nothing_is_trimmed_that_no_daemon_has_read),
 		TEST(an_id_from_the_future_is_alarmed_and_stops_trimming),
+		TEST(the_queues_time_is_kept_turn_by_turn_and_a_turn_is_a_second),
 		TEST(keeping_house_may_end_with_everything_on_its_way),
 		BARE(a_safe_redis_passes_without_a_word),
 		BARE(without_fsync_always_it_warns_and_passes),
