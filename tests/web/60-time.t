@@ -88,10 +88,10 @@ test('the picture wanders a little, a step a minute, and never out of the window
 	const page = await open(on, { clock: true });
 	const found = new Set();
 	const wrong = [];
-	for (let minute = 0; minute < 37; minute += 4) {
+	for (let minute = 0; minute < 10; minute++) { // by the ninth it is farthest out
 		found.add(await page.evaluate(() => document.getElementById('stage').style.transform));
 		for (const fault of await faults(page)) wrong.push(`minute ${minute}: ${fault}`);
-		await page.clock.runFor(4 * 60000);
+		await page.clock.runFor(60000);
 	}
 	if (found.size < 5) throw new Error(`only ${Array.from(found)}`);
 	for (const move of found) for (const px of move.match(/-?\d+(?=px)/g)) if (Math.abs(px) > 10) wrong.push(move);
