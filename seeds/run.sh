@@ -106,7 +106,7 @@ free_port()
 }
 
 server_key() { sed -n 's/^server_key = //p' "$conf"; }
-has_subscriber() { $ctl clients --json | grep -q '"state":"active"'; }
+has_subscriber() { $ctl clients --json | grep -q '"policy":"tail",.*"state":"active"'; }
 
 mkdir -p "$BUILD" || exit 1
 exec 9>"$BUILD/run.lock"
