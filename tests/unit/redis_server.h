@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +40,20 @@ static inline void redis_server_init(struct redis_server *s)
 	s->pid = 0;
 }
 
-/* extra: options after redis-server's own, NULL-terminated; may be NULL. Returns when it listens.
- */
+/* Connects and has an answer that is not about loading its data. */
+static inline bool redis_server_answers(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char answer[16] = "";
+	bool r = connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0 &&
+		 write(fd, "PING\r\n", 6) == 6 && read(fd, answer, sizeof answer - 1) > 0 &&
+		 strncmp(answer, "-LOADING", 8) != 0;
+
+	close(fd);
+	return r;
+}
+
+/* extra: options after redis-server's own, NULL-terminated; may be NULL. Returns when it serves. */
 static inline void redis_server_start(struct redis_server *s, const char *const *extra)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -71,11 +84,7 @@ static inline void redis_server_start(struct redis_server *s, const char *const 
 	}
 	(void)snprintf(sun.sun_path, sizeof sun.sun_path, "%s", s->socket);
 	for (int i = 0; i < 5000; i++) {
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		int r = connect(fd, (struct sockaddr *)&sun, sizeof sun);
-
-		close(fd);
-		if (r == 0) {
+		if (redis_server_answers(&sun)) {
 			return;
 		}
 		redis_server_nap();
