@@ -59,6 +59,19 @@ int wire_data_unpack(struct wire_data *ret, const void *frame, size_t len)
 	return 0;
 }
 
+/* Where an item begins is known when the one before has been read, and a frame comes fresh from
+ * the thread that received it, in another processor's cache: so what lies ahead is asked for while
+ * this item is looked at, every line of it, for the application will read it next. */
+static void ask_ahead(const uint8_t *p, size_t n, const uint8_t *end)
+{
+	enum { LINE = 64, AHEAD = 2048 };
+
+	if ((size_t)(end - p) <= AHEAD + n)
+		return;
+	for (size_t i = 0; i < n; i += LINE)
+		__builtin_prefetch(p + AHEAD + i);
+}
+
 int wire_payload_check(const uint8_t *p, size_t len, uint32_t count)
 {
 	const uint8_t *end = p + len;
@@ -72,6 +85,7 @@ int wire_payload_check(const uint8_t *p, size_t len, uint32_t count)
 		p += WIRE_ITEM_HEADER_BYTES;
 		if ((size_t)(end - p) < n)
 			return -EBADMSG;
+		ask_ahead(p, n, end);
 		p += n;
 	}
 	return p == end ? 0 : -EBADMSG;
