@@ -27,7 +27,7 @@ def publish(r, i):
     return r.execute_command('FCALL', 'dibao_publish', 1, 'dibao:{3205}:', award(i))
 
 
-def listen(port, came, over):
+def listen(port, came, over, ready):
     c = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
     c.request('GET', '/events')
     answer = c.getresponse()
@@ -36,6 +36,8 @@ def listen(port, came, over):
         now = time.monotonic()
         if not line:
             return
+        if line.startswith(b'event: state'):
+            ready.set()
         found = re.match(rb'data: \{"pid".*"name":"\xe6\xbc\x94\xe7\xa4\xba(\d+)"', line)
         if found:
             came[int(found[1])] = now
@@ -53,8 +55,9 @@ def measure(stage, program, start, stop, wait_for, n):
     board = start([program('dibao-board'), '-c', f'{stage.dir}/board.conf'], stderr=open(log, 'w'))
     wait_for('the board', lambda: f'{HELD} items held' in open(log).read())
     port = int(re.search(r'127\.0\.0\.1:(\d+)', open(log).read())[1])
-    came, sent, over = {}, {}, threading.Event()
-    threading.Thread(target=listen, args=(port, came, over), daemon=True).start()
+    came, sent, over, ready = {}, {}, threading.Event(), threading.Event()
+    threading.Thread(target=listen, args=(port, came, over, ready), daemon=True).start()
+    wait_for('the state', ready.is_set)  # what is in it does not come as an event
     publish(r, HELD)
     wait_for('a first event', lambda: HELD in came)
     for i in range(HELD + 1, HELD + 1 + n):
