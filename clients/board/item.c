@@ -51,27 +51,34 @@ static void take_bool(struct reading *r, const struct mp_value *v, bool *ret)
 		*ret = v->boolean;
 }
 
+/* The next of the `left` entries of a map: its key, its value, and a cursor behind the value's
+ * head. False at the end, or when it cannot be read, and then r is bad. */
+static bool next_entry(struct reading *r, struct mp_cursor *c, uint32_t *left, struct mp_value *key,
+		       struct mp_cursor *ret_at, struct mp_value *ret_v)
+{
+	if (*left == 0 || r->bad)
+		return false;
+	--*left;
+	r->bad = !mp_read(c, key);
+	*ret_at = *c;
+	r->bad = r->bad || !mp_skip(c, MP_DEPTH_MAX) || !mp_read(ret_at, ret_v);
+	return !r->bad;
+}
+
 /* {code, name}; the cursor stands behind the map's head. */
 static void read_named(struct reading *r, struct mp_cursor *c, const struct mp_value *map,
 		       struct item_named *ret)
 {
 	struct mp_value key, v;
+	struct mp_cursor at;
+	uint32_t left = map->n;
 
 	if (map->kind != MP_MAP) {
 		r->bad = true;
 		return;
 	}
-	for (uint32_t i = 0; i < map->n && !r->bad; i++) {
-		struct mp_cursor at;
-
-		if (!mp_read(c, &key)) {
-			r->bad = true;
-			return;
-		}
-		at = *c;
-		if (!mp_skip(c, MP_DEPTH_MAX) || !mp_read(&at, &v))
-			r->bad = true;
-		else if (is_key(&key, "code"))
+	while (next_entry(r, c, &left, &key, &at, &v)) {
+		if (is_key(&key, "code"))
 			take_text(r, &v, &ret->code);
 		else if (is_key(&key, "name"))
 			take_text(r, &v, &ret->name);
@@ -82,23 +89,16 @@ static void read_body(struct reading *r, struct mp_cursor *c, const struct mp_va
 {
 	struct item *it = r->item;
 	struct mp_value key, v;
+	struct mp_cursor at;
 	struct item_text state = {0};
+	uint32_t left = map->n;
 
 	if (map->kind != MP_MAP) {
 		r->bad = true;
 		return;
 	}
-	for (uint32_t i = 0; i < map->n && !r->bad; i++) {
-		struct mp_cursor at;
-
-		if (!mp_read(c, &key)) {
-			r->bad = true;
-			return;
-		}
-		at = *c;
-		if (!mp_skip(c, MP_DEPTH_MAX) || !mp_read(&at, &v))
-			r->bad = true;
-		else if (is_key(&key, "from"))
+	while (next_entry(r, c, &left, &key, &at, &v)) {
+		if (is_key(&key, "from"))
 			read_named(r, &at, &v, &it->from);
 		else if (is_key(&key, "to"))
 			read_named(r, &at, &v, &it->to);
@@ -120,22 +120,17 @@ static void read_body(struct reading *r, struct mp_cursor *c, const struct mp_va
 static int read_view(struct reading *r)
 {
 	struct item *it = r->item;
-	struct mp_cursor c = {it->view, it->view + it->len};
+	struct mp_cursor c = {it->view, it->view + it->len}, at;
 	struct mp_value map, key, v;
+	uint32_t left;
 	bool has_pid = false, has_body = false;
 	struct item_text type = {0};
 
 	if (!mp_read(&c, &map) || map.kind != MP_MAP)
 		return -EBADMSG;
-	for (uint32_t i = 0; i < map.n && !r->bad; i++) {
-		struct mp_cursor at;
-
-		if (!mp_read(&c, &key))
-			return -EBADMSG;
-		at = c;
-		if (!mp_skip(&c, MP_DEPTH_MAX) || !mp_read(&at, &v)) {
-			r->bad = true;
-		} else if (is_key(&key, "pid")) {
+	left = map.n;
+	while (next_entry(r, &c, &left, &key, &at, &v)) {
+		if (is_key(&key, "pid")) {
 			take_pid(r, &v, it->pid);
 			has_pid = true;
 		} else if (is_key(&key, "type")) {
