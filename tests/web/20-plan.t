@@ -146,7 +146,11 @@ inside('by rank, the document with the highest comes first', ({ NOW, ladder, ite
 
 inside('freshness is judged by the daemon\'s heartbeat alone, against trusted time and against the time that went by', ({ Freshness, STALE_MS, clock, NOW }) => {
 	const f = new Freshness();
-	if (!f.judge(NOW, 0).stale) return 'fresh without a heartbeat';
+	if (!f.judge(NOW, 0).stale || !f.judge(null, STALE_MS).stale) return 'fresh without a heartbeat';
+	if (f.judge(null, 0).text !== '正在连接 · 尚未收到数据') return 'broken before it began';
+	if (f.judge(null, STALE_MS).text !== '连接中断 · 尚未收到数据') return 'still connecting after 45 s';
+	f.hear(null, 500);
+	if (f.judge(null, 600).text !== '连接中断 · 尚未收到数据') return 'still connecting when told that there is no heartbeat';
 	f.hear(NOW, 1000);
 	if (f.judge(NOW + 43000, 44000).stale || !f.judge(NOW + 44000, 1000).stale) return 'not in the 45th second';
 	if (!f.judge(NOW - 3600000, 1000 + STALE_MS).stale) return 'a clock set back hides it';

@@ -12,9 +12,11 @@ export const STALE_MS = 44000; // and a second until the page looks: 45 s
 export class Freshness {
 	#heartbeat = null;
 	#movedOn = null;
+	#told = false;
 
-	// As the server told it; mono: ms that only go forward.
+	// As the server told it; mono: ms since the page was opened, that only go forward.
 	hear(heartbeatMs, mono) {
+		this.#told = true;
 		if (!Number.isFinite(heartbeatMs) || heartbeatMs <= 0) return;
 		if (this.#heartbeat !== null && heartbeatMs === this.#heartbeat) return;
 		this.#heartbeat = heartbeatMs;
@@ -28,7 +30,9 @@ export class Freshness {
 	// { stale, since (ms or null), text }
 	judge(now, mono) {
 		const since = this.#heartbeat;
-		if (since === null) return { stale: true, since, text: '连接中断 · 尚未收到数据' };
+		// A page that has just been opened, and was told nothing yet, cannot say that anything is broken.
+		const begins = !this.#told && mono < STALE_MS;
+		if (since === null) return { stale: true, since, text: `${begins ? '正在连接' : '连接中断'} · 尚未收到数据` };
 		const stale = mono - this.#movedOn >= STALE_MS || (now !== null && now - since >= STALE_MS);
 		if (!stale) return { stale, since, text: `更新于 ${timeText(since)}` };
 		const sameDay = now !== null && dayText(now) === dayText(since) && Math.abs(now - since) < 86400000;
