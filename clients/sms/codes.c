@@ -199,6 +199,11 @@ struct codes *codes_free(struct codes *c)
 	return NULL;
 }
 
+size_t codes_count(const struct codes *c)
+{
+	return c->n;
+}
+
 /* How well a row fits: 0 not at all; a longer code before a shorter, exact before a prefix, and of
  * equals the driver's own. */
 static size_t fit(const struct row *r, const char *driver, const char *code, size_t len)

@@ -36,6 +36,7 @@ struct codes;
 /* 0; -EINVAL, -ENOMEM, errors of open(), and *fault tells which line. */
 int codes_load(struct codes **ret, const char *path, struct codes_fault *fault);
 struct codes *codes_free(struct codes *c); /* returns NULL */
+size_t codes_count(const struct codes *c);
 
 /* The row of that driver and code: an exact code before a longest prefix, the driver's own before
  * *. Case does not matter, nor blanks at the ends. Never fails. */

@@ -2,6 +2,7 @@
 #include "content.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int content_templates(struct templates **ret, const struct sms_config *config,
 		      struct template_fault *fault)
@@ -24,6 +25,34 @@ int content_templates(struct templates **ret, const struct sms_config *config,
 			n++;
 		}
 	return templates_load(ret, config->templates, &o, fault);
+}
+
+int content_load(struct templates **ret_templates, struct codes **ret_codes,
+		 const struct sms_config *config, char fault[CONTENT_FAULT_MAX])
+{
+	struct template_fault tf = {0};
+	struct codes_fault cf = {0};
+	struct templates *t;
+	int r = content_templates(&t, config, &tf);
+
+	if (r < 0) {
+		if (tf.reason[0])
+			snprintf(fault, CONTENT_FAULT_MAX, "%s:%u:%u: %s", tf.file, tf.line,
+				 tf.column, tf.reason);
+		else
+			snprintf(fault, CONTENT_FAULT_MAX, "%s: %s", config->templates,
+				 strerror(-r));
+		return r;
+	}
+	r = codes_load(ret_codes, config->codes, &cf);
+	if (r < 0) {
+		snprintf(fault, CONTENT_FAULT_MAX, "%s:%u: %s", config->codes, cf.line,
+			 cf.reason[0] ? cf.reason : strerror(-r));
+		templates_free(t);
+		return r;
+	}
+	*ret_templates = t;
+	return 0;
 }
 
 struct person_rules content_rules(const struct sms_config *config)

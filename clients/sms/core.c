@@ -65,7 +65,7 @@ static void on_stale(void *userdata)
 	c->on_lost(c);
 }
 
-static void set_rules(struct core *c)
+void core_set_rules(struct core *c)
 {
 	const struct sms_config *k = c->config;
 
@@ -84,22 +84,11 @@ static void set_rules(struct core *c)
 
 static int load_content(struct core *c)
 {
-	const struct sms_config *k = c->config;
-	struct template_fault tf = {0};
-	struct codes_fault cf = {0};
-	int r = content_templates(&c->templates, k, &tf);
+	char fault[CONTENT_FAULT_MAX];
+	int r = content_load(&c->templates, &c->codes, c->config, fault);
 
-	if (r < 0) {
-		if (tf.reason[0])
-			log_text(LOG_ERR, "%s:%u:%u: %s", tf.file, tf.line, tf.column, tf.reason);
-		else
-			log_text(LOG_ERR, "%s: %s", k->templates, strerror(-r));
-		return r;
-	}
-	r = codes_load(&c->codes, k->codes, &cf);
 	if (r < 0)
-		log_text(LOG_ERR, "%s:%u: %s", k->codes, cf.line,
-			 cf.reason[0] ? cf.reason : strerror(-r));
+		log_text(LOG_ERR, "%s", fault);
 	return r;
 }
 
@@ -123,7 +112,7 @@ int core_new(struct core **ret, sd_event *event, const struct sms_config *config
 		return -ENOMEM;
 	c->event = event;
 	c->config = config;
-	set_rules(c);
+	core_set_rules(c);
 	gateways_init(&c->gateways, config);
 	snprintf(base, sizeof base, "dibao:{%s}:", config->bureau);
 	r = load_content(c);

@@ -9,6 +9,7 @@
  *   incoming.c  what its reader answers
  *   steps.c     every change of a row, and where an item waits after it
  *   report.c    every change is told to the daemon
+ *   reload.c    configuration, templates and codes are read again
  *
  * Nothing here acts before it is written: an intent before a text is handed on, a result before the
  * next step. All is given up as a whole when the lease is lost (core_reset()); what was at a
@@ -89,6 +90,8 @@ int core_new(struct core **ret, sd_event *event, const struct sms_config *config
 struct core *core_free(struct core *c);
 /* Only the templates and codes, for --check-config. */
 int core_check(const struct sms_config *config);
+/* What is worked out of the configuration. */
+void core_set_rules(struct core *c);
 /* Gives up what is under way, closes the gateways, forgets the backlog. */
 void core_reset(struct core *c);
 /* Looks for what is due, soon. */
@@ -180,6 +183,13 @@ void step_of_code(struct core *c, const struct item *i, const struct gateway *g,
 		  bool by_carrier, struct step *ret, int64_t now_ms);
 /* Marks the number of a badge: "bad" or "disputed". */
 void step_mark(struct core *c, const struct item *i, const char *what);
+
+/* ---- reload.c ---- */
+
+/* The file at path, and the templates and codes that it names, become those of c and of running,
+ * which is c's configuration; or, with a fault in any of them, all stays as it was. Logged. What is
+ * under way goes out as it was made. 0, or the errors of loading them. */
+int core_reload(struct core *c, struct sms_config *running, const char *path);
 
 /* ---- report.c ---- */
 

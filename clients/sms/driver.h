@@ -45,7 +45,7 @@ struct driver_text {
 	const char *text;  /* UTF-8, valid, NUL-terminated; begins with the signature unless... */
 	size_t text_len;
 	bool signature_by_gateway; /* ...the gateway puts it in front; parts count it anyhow */
-	const char *signature;	   /* with its brackets */
+	const char *signature;	   /* without its brackets */
 	const char *template_id;   /* the carrier's; "" = none */
 	const struct driver_variable *variables;
 	size_t n_variables;

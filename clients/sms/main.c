@@ -22,7 +22,7 @@ static const char usage[] =
 	"  -h, --help          this text\n"
 	"      --version       version\n"
 	"\n"
-	"Signals: TERM drains and stops. Manual: dibao-sms(8).\n";
+	"Signals: TERM drains and stops, HUP reloads. Manual: dibao-sms(8).\n";
 
 enum { OPT_CHECK = 256, OPT_UNSAFE, OPT_VERSION };
 
@@ -91,6 +91,7 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	}
 	opt.config = config;
+	opt.path = path;
 	if (check) {
 		r = core_check(config) < 0 ? EX_CONFIG : 0;
 		if (r == 0)

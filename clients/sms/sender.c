@@ -30,6 +30,7 @@ struct flight {
 	unsigned attempt;
 	bool is_handed; /* at the driver */
 	char phone[ROSTER_PHONE_DIGITS + 1];
+	struct templates *templates; /* that the text is of; a reload may have brought others */
 	const struct template *template;
 	struct template_text text;
 };
@@ -58,6 +59,8 @@ static void flight_end(struct flight *f)
 	if (f->next)
 		f->next->prev = f->prev;
 	f->c->n_flights--;
+	templates_free(f->templates);
+
 	explicit_bzero(f, sizeof *f);
 	free(f);
 }
@@ -185,8 +188,6 @@ static void hand_on(struct flight *f)
 		.phone = f->phone,
 		.text = f->text.text,
 		.text_len = f->text.len,
-		.signature_by_gateway = c->config->gateway_signs,
-		.signature = c->config->signature,
 		.template_id = carrier ? carrier : "",
 		.variables = variables,
 		.parts = f->text.parts,
@@ -197,6 +198,7 @@ static void hand_on(struct flight *f)
 	for (unsigned k = 0; k < f->text.n_vars && k < DRIVER_VARIABLES_MAX; k++)
 		variables[t.n_variables++] =
 			(struct driver_variable){f->text.vars[k].name, f->text.vars[k].value};
+	t.signature = templates_signature(f->templates, &t.signature_by_gateway);
 	news_token(c, t.id, t.attempt, token);
 	f->is_handed = f->i->is_handed = true;
 	e = f->g->driver ? f->g->ops->submit(f->g->driver, &t) : -ENOTCONN;
@@ -286,7 +288,8 @@ static void intend(struct flight *f, int64_t now_ms)
 static bool render(struct flight *f, const struct dibao_event *ev, const struct roster_person *p,
 		   enum template_act act)
 {
-	f->template = templates_find(f->c->templates, ev, act);
+	f->templates = templates_ref(f->c->templates);
+	f->template = templates_find(f->templates, ev, act);
 	if (f->template && template_is_none(f->template)) {
 		stop(f, &(struct step){.to = NOTICE_DROPPED, .reason = NOTICE_REASON_SILENT});
 		return false;

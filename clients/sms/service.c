@@ -7,17 +7,20 @@
 #include "redis_safe.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 enum { DRAIN_USEC = 5000000, LOOK_USEC = 20000, DISPATCH_MAX = 500, PASSWORD_MAX = 256 };
 
 struct service {
-	const struct sms_config *config;
+	struct sms_config *config;
+	const char *path;
 	bool unsafe_redis;
 	sd_event *event;
 	char base[64];
@@ -323,8 +326,17 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
 
 static int on_hup(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
-	(void)source, (void)si, (void)userdata;
-	log_text(LOG_NOTICE, "nothing is taken up by a signal: restart, which loses nothing");
+	struct service *s = userdata;
+	struct timespec t;
+
+	(void)source, (void)si;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	if (s->is_ready)
+		(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+				 (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u);
+	(void)core_reload(s->core, s->config, s->path);
+	if (s->is_ready)
+		(void)sd_notify(0, "READY=1");
 	return 0;
 }
 
@@ -355,6 +367,7 @@ int service_new(struct service **ret, const struct service_options *opt)
 	if (!s)
 		return -ENOMEM;
 	s->config = opt->config;
+	s->path = opt->path;
 	s->unsafe_redis = opt->unsafe_redis;
 	snprintf(s->base, sizeof s->base, "dibao:{%s}:", s->config->bureau);
 	r = sd_event_default(&s->event);

@@ -12,7 +12,8 @@
 struct service;
 
 struct service_options {
-	const struct sms_config *config; /* borrowed */
+	struct sms_config *config; /* borrowed; a reload changes it */
+	const char *path;	   /* where it is from; NULL: nowhere */
 	bool unsafe_redis;
 };
 

@@ -14,53 +14,28 @@
 #define DAY	   (24 * HOUR)
 #define AT(member) offsetof(struct sms_config, member)
 
-#define GATEWAY(n, driver_default)                                                                   \
-	{"gateway-" #n, "driver", KIND_TEXT, AT(gateways[(n)-1].driver), driver_default, 0, 16,      \
-	 false,		NULL},                                                                       \
-		{"gateway-" #n, "fake", KIND_BOOL, AT(gateways[(n)-1].fake), "no", 0, 0,             \
-		 false,		NULL},                                                               \
-		{"gateway-" #n,                                                                      \
-		 "template_ids",                                                                     \
-		 KIND_BOOL,                                                                          \
-		 AT(gateways[(n)-1].template_ids),                                                   \
-		 "no",                                                                               \
-		 0,                                                                                  \
-		 0,                                                                                  \
-		 false,                                                                              \
-		 NULL},                                                                              \
-		{"gateway-" #n, "rate", KIND_COUNT, AT(gateways[(n)-1].rate), "20", 0,               \
-		 10000,		false,	NULL},                                                       \
-		{"gateway-" #n, "directory", KIND_TEXT, AT(gateways[(n)-1].directory), "", 0,        \
-		 512,		false,	     NULL},                                                  \
-		{"gateway-" #n, "keep", KIND_MS64, AT(gateways[(n)-1].keep_ms), "7d", 0,             \
-		 3650 * DAY,	false,	NULL},                                                       \
-		{"gateway-" #n, "url", KIND_TEXT, AT(gateways[(n)-1].url), "", 0, 512, false, NULL}, \
-		{"gateway-" #n, "user", KIND_TEXT, AT(gateways[(n)-1].user), "", 0, 64,              \
-		 false,		NULL},                                                               \
-		{"gateway-" #n,                                                                      \
-		 "password_file",                                                                    \
-		 KIND_TEXT,                                                                          \
-		 AT(gateways[(n)-1].password_file),                                                  \
-		 "",                                                                                 \
-		 0,                                                                                  \
-		 512,                                                                                \
-		 false,                                                                              \
-		 NULL},                                                                              \
-		{"gateway-" #n, "from", KIND_TEXT, AT(gateways[(n)-1].from), "", 0, 21,              \
-		 false,		NULL},                                                               \
-		{"gateway-" #n, "smsc", KIND_TEXT, AT(gateways[(n)-1].smsc), "", 0, 64,              \
-		 false,		NULL},                                                               \
-		{"gateway-" #n, "timeout", KIND_MS, AT(gateways[(n)-1].timeout_ms), "30s", 100,      \
-		 600 * SECOND,	false,	   NULL},                                                    \
-		{"gateway-" #n, "validity", KIND_MS64, AT(gateways[(n)-1].validity_ms),              \
-		 "24h",		MINUTE,	    7 * DAY,   false,                                        \
-		 NULL},                                                                              \
-		{"gateway-" #n, "status_url", KIND_TEXT, AT(gateways[(n)-1].status_url), "", 0,      \
-		 512,		false,	      NULL},                                                 \
-	{                                                                                            \
-		"gateway-" #n, "status_password_file", KIND_TEXT,                                    \
-			AT(gateways[(n)-1].status_password_file), "", 0, 512, false, NULL            \
+#define OF_GATEWAY(n, name, kind, member, fallback, min, max, reload)                              \
+	{                                                                                          \
+		"gateway-" #n, name, kind, AT(gateways[(n)-1].member), fallback, min, max, reload, \
+			NULL                                                                       \
 	}
+#define GATEWAY(n, driver_default)                                                                 \
+	OF_GATEWAY(n, "driver", KIND_TEXT, driver, driver_default, 0, 16, false),                  \
+		OF_GATEWAY(n, "fake", KIND_BOOL, fake, "no", 0, 0, false),                         \
+		OF_GATEWAY(n, "template_ids", KIND_BOOL, template_ids, "no", 0, 0, true),          \
+		OF_GATEWAY(n, "rate", KIND_COUNT, rate, "20", 0, 10000, true),                     \
+		OF_GATEWAY(n, "directory", KIND_TEXT, directory, "", 0, 512, false),               \
+		OF_GATEWAY(n, "keep", KIND_MS64, keep_ms, "7d", 0, 3650 * DAY, true),              \
+		OF_GATEWAY(n, "url", KIND_TEXT, url, "", 0, 512, false),                           \
+		OF_GATEWAY(n, "user", KIND_TEXT, user, "", 0, 64, false),                          \
+		OF_GATEWAY(n, "password_file", KIND_TEXT, password_file, "", 0, 512, false),       \
+		OF_GATEWAY(n, "from", KIND_TEXT, from, "", 0, 21, true),                           \
+		OF_GATEWAY(n, "smsc", KIND_TEXT, smsc, "", 0, 64, true),                           \
+		OF_GATEWAY(n, "timeout", KIND_MS, timeout_ms, "30s", 100, 600 * SECOND, true),     \
+		OF_GATEWAY(n, "validity", KIND_MS64, validity_ms, "24h", MINUTE, 7 * DAY, true),   \
+		OF_GATEWAY(n, "status_url", KIND_TEXT, status_url, "", 0, 512, false),             \
+		OF_GATEWAY(n, "status_password_file", KIND_TEXT, status_password_file, "", 0, 512, \
+			   false)
 
 #define POLICIES "park|drop|resend"
 
@@ -69,8 +44,8 @@
 static const struct option_spec rows[] = {
 	{"sms", "bureau", KIND_TEXT, AT(bureau), "3205", 1, QUEUE_BUREAU_MAX, false, NULL},
 	{"sms", "name", KIND_TEXT, AT(name), "sms-1", 1, 64, false, NULL},
-	{"sms", "templates", KIND_TEXT, AT(templates), "/etc/dibao/sms/zh-CN", 1, 512, false, NULL},
-	{"sms", "codes", KIND_TEXT, AT(codes), "/etc/dibao/sms/codes.tsv", 1, 512, false, NULL},
+	{"sms", "templates", KIND_TEXT, AT(templates), "/etc/dibao/sms/zh-CN", 1, 512, true, NULL},
+	{"sms", "codes", KIND_TEXT, AT(codes), "/etc/dibao/sms/codes.tsv", 1, 512, true, NULL},
 	{"sms", "demo", KIND_BOOL, AT(demo), "no", 0, 0, false, NULL},
 	{"sms", "unsafe_redis", KIND_BOOL, AT(unsafe_redis), "no", 0, 0, false, NULL},
 	{"dibaod", "endpoints", KIND_LIST, AT(endpoints), "ipc:///run/dibao/dibao.sock", 1, 256,
@@ -86,33 +61,33 @@ static const struct option_spec rows[] = {
 	 NULL},
 	{"redis", "command_timeout", KIND_MS, AT(command_timeout_ms), "5s", 100, 600 * SECOND,
 	 false, NULL},
-	{"text", "signature", KIND_TEXT, AT(signature), "", 0, 96, false, NULL},
-	{"text", "gateway_signs", KIND_BOOL, AT(gateway_signs), "no", 0, 0, false, NULL},
-	{"text", "disclose", KIND_LIST, AT(disclose), "", 0, 64, false, NULL},
-	{"when", "quiet", KIND_TEXT, AT(quiet), "21:00-08:00", 4, 16, false, NULL},
-	{"when", "age_promotion", KIND_MS64, AT(age_ms[0]), "7d", 0, 3650 * DAY, false, NULL},
-	{"when", "age_award", KIND_MS64, AT(age_ms[1]), "7d", 0, 3650 * DAY, false, NULL},
-	{"when", "age_penalty", KIND_MS64, AT(age_ms[2]), "7d", 0, 3650 * DAY, false, NULL},
-	{"when", "age_welfare_visit", KIND_MS64, AT(age_ms[3]), "2d", 0, 3650 * DAY, false, NULL},
-	{"when", "age_mailbox_reply", KIND_MS64, AT(age_ms[4]), "7d", 0, 3650 * DAY, false, NULL},
-	{"when", "age_other", KIND_MS64, AT(age_other_ms), "2d", 0, 3650 * DAY, false, NULL},
-	{"when", "after_leaving", KIND_MS64, AT(after_leaving_ms), "30d", 0, 3650 * DAY, false,
+	{"text", "signature", KIND_TEXT, AT(signature), "", 0, 96, true, NULL},
+	{"text", "gateway_signs", KIND_BOOL, AT(gateway_signs), "no", 0, 0, true, NULL},
+	{"text", "disclose", KIND_LIST, AT(disclose), "", 0, 64, true, NULL},
+	{"when", "quiet", KIND_TEXT, AT(quiet), "21:00-08:00", 4, 16, true, NULL},
+	{"when", "age_promotion", KIND_MS64, AT(age_ms[0]), "7d", 0, 3650 * DAY, true, NULL},
+	{"when", "age_award", KIND_MS64, AT(age_ms[1]), "7d", 0, 3650 * DAY, true, NULL},
+	{"when", "age_penalty", KIND_MS64, AT(age_ms[2]), "7d", 0, 3650 * DAY, true, NULL},
+	{"when", "age_welfare_visit", KIND_MS64, AT(age_ms[3]), "2d", 0, 3650 * DAY, true, NULL},
+	{"when", "age_mailbox_reply", KIND_MS64, AT(age_ms[4]), "7d", 0, 3650 * DAY, true, NULL},
+	{"when", "age_other", KIND_MS64, AT(age_other_ms), "2d", 0, 3650 * DAY, true, NULL},
+	{"when", "after_leaving", KIND_MS64, AT(after_leaving_ms), "30d", 0, 3650 * DAY, true,
 	 NULL},
-	{"limits", "cap_minute", KIND_COUNT, AT(cap_minute), "3", 0, CAPS_DAY_MAX, false, NULL},
-	{"limits", "cap_hour", KIND_COUNT, AT(cap_hour), "4", 0, CAPS_DAY_MAX, false, NULL},
-	{"limits", "cap_day", KIND_COUNT, AT(cap_day), "10", 0, CAPS_DAY_MAX, false, NULL},
-	{"limits", "same_minute", KIND_COUNT, AT(same_minute), "1", 0, CAPS_DAY_MAX, false, NULL},
-	{"limits", "same_hour", KIND_COUNT, AT(same_hour), "2", 0, CAPS_DAY_MAX, false, NULL},
-	{"limits", "batch", KIND_COUNT, AT(batch), "500", 1, 1000000, false, NULL},
-	{"limits", "attempts", KIND_COUNT, AT(attempts), "4", 1, 20, false, NULL},
-	{"after", "ambiguous", KIND_MS, AT(ambiguous_ms), "2min", 100, HOUR, false, NULL},
-	{"after", "receipt", KIND_MS64, AT(receipt_ms), "3d", 100, 30 * DAY, false, NULL},
-	{"after", "keep", KIND_MS64, AT(keep_ms), "180d", DAY, 3650 * DAY, false, NULL},
-	{"after", "policy_promotion", KIND_TEXT, AT(policy[0]), "drop", 4, 6, false, POLICIES},
-	{"after", "policy_award", KIND_TEXT, AT(policy[1]), "drop", 4, 6, false, POLICIES},
-	{"after", "policy_penalty", KIND_TEXT, AT(policy[2]), "park", 4, 6, false, POLICIES},
-	{"after", "policy_welfare_visit", KIND_TEXT, AT(policy[3]), "park", 4, 6, false, POLICIES},
-	{"after", "policy_mailbox_reply", KIND_TEXT, AT(policy[4]), "park", 4, 6, false, POLICIES},
+	{"limits", "cap_minute", KIND_COUNT, AT(cap_minute), "3", 0, CAPS_DAY_MAX, true, NULL},
+	{"limits", "cap_hour", KIND_COUNT, AT(cap_hour), "4", 0, CAPS_DAY_MAX, true, NULL},
+	{"limits", "cap_day", KIND_COUNT, AT(cap_day), "10", 0, CAPS_DAY_MAX, true, NULL},
+	{"limits", "same_minute", KIND_COUNT, AT(same_minute), "1", 0, CAPS_DAY_MAX, true, NULL},
+	{"limits", "same_hour", KIND_COUNT, AT(same_hour), "2", 0, CAPS_DAY_MAX, true, NULL},
+	{"limits", "batch", KIND_COUNT, AT(batch), "500", 1, 1000000, true, NULL},
+	{"limits", "attempts", KIND_COUNT, AT(attempts), "4", 1, 20, true, NULL},
+	{"after", "ambiguous", KIND_MS, AT(ambiguous_ms), "2min", 100, HOUR, true, NULL},
+	{"after", "receipt", KIND_MS64, AT(receipt_ms), "3d", 100, 30 * DAY, true, NULL},
+	{"after", "keep", KIND_MS64, AT(keep_ms), "180d", DAY, 3650 * DAY, true, NULL},
+	{"after", "policy_promotion", KIND_TEXT, AT(policy[0]), "drop", 4, 6, true, POLICIES},
+	{"after", "policy_award", KIND_TEXT, AT(policy[1]), "drop", 4, 6, true, POLICIES},
+	{"after", "policy_penalty", KIND_TEXT, AT(policy[2]), "park", 4, 6, true, POLICIES},
+	{"after", "policy_welfare_visit", KIND_TEXT, AT(policy[3]), "park", 4, 6, true, POLICIES},
+	{"after", "policy_mailbox_reply", KIND_TEXT, AT(policy[4]), "park", 4, 6, true, POLICIES},
 	{"receipts", "listen", KIND_TEXT, AT(listen), "127.0.0.1:7325", 0, 64, false, NULL},
 	{"receipts", "receipt_url", KIND_TEXT, AT(receipt_url), "http://127.0.0.1:7325/receipt", 8,
 	 256, false, NULL},
@@ -120,7 +95,7 @@ static const struct option_spec rows[] = {
 	GATEWAY(1, "none"),
 	GATEWAY(2, ""),
 	GATEWAY(3, ""),
-	{"log", "log_level", KIND_TEXT, AT(log_level), "info", 1, 16, false,
+	{"log", "log_level", KIND_TEXT, AT(log_level), "info", 1, 16, true,
 	 "debug|info|notice|warning|err"},
 };
 

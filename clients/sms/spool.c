@@ -33,7 +33,7 @@ struct spool {
 	struct driver driver;
 	struct later later;
 	int out, in, bad, notify; /* owned descriptors */
-	uint64_t keep_ms;
+	const struct gateway_config *config;
 	sd_event_source *watch, *sweep, *more;
 	bool is_full; /* the disk; told by health */
 };
@@ -291,8 +291,8 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct spool *s = userdata;
 
-	remove_old(s->out, s->keep_ms);
-	remove_old(s->bad, s->keep_ms);
+	remove_old(s->out, s->config->keep_ms);
+	remove_old(s->bad, s->config->keep_ms);
 	(void)sd_event_source_set_enabled(s->more, SD_EVENT_ON);
 	(void)sd_event_source_set_time(source, usec + SWEEP_USEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -359,7 +359,7 @@ static int create(struct driver **ret, const struct driver_options *opt)
 		return -ENOMEM;
 	s->driver = (struct driver){.ops = &driver_spool, .opt = *opt};
 	s->out = s->in = s->bad = s->notify = -1;
-	s->keep_ms = c->keep_ms;
+	s->config = c;
 	r = later_init(&s->later, &s->driver);
 	if (r == 0)
 		r = open_all(s, c->directory);

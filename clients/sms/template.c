@@ -145,6 +145,8 @@ static int take_options(struct templates *s, const struct template_options *o,
 				     SIGNATURE_MIN, SIGNATURE_MAX);
 	snprintf(s->front, sizeof s->front, "%s%s%s%s", o->gateway_signs ? "" : "【",
 		 o->gateway_signs ? "" : sign, o->gateway_signs ? "" : "】", o->demo ? demo : "");
+	snprintf(s->signature, sizeof s->signature, "%s", sign);
+	s->gateway_signs = o->gateway_signs;
 	s->before = o->gateway_signs ? (unsigned)units + 2 : 0;
 	s->front_units = (unsigned)units + 2 + (o->demo ? 3 : 0);
 	if (take_words(s->disclose, &s->n_disclose, DISCLOSE_MAX, o->disclose) < 0)
@@ -360,9 +362,28 @@ int templates_load(struct templates **ret, const char *dir, const struct templat
 	return 0;
 }
 
+struct templates *templates_ref(struct templates *t)
+{
+	t->n_refs++;
+	return t;
+}
+
+const char *templates_signature(const struct templates *t, bool *ret_by_gateway)
+{
+	*ret_by_gateway = t->gateway_signs;
+	return t->signature;
+}
+
+unsigned templates_count(const struct templates *t)
+{
+	return t->n;
+}
+
 struct templates *templates_free(struct templates *t)
 {
-	if (t) {
+	if (t && t->n_refs) {
+		t->n_refs--;
+	} else if (t) {
 		for (unsigned i = 0; i < t->n; i++)
 			free(t->at[i]);
 		free(t);

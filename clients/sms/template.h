@@ -63,7 +63,12 @@ struct template;
 /* 0; -EINVAL: *fault tells; errors of opendir() and open(); -ENOMEM. Options are copied. */
 int templates_load(struct templates **ret, const char *dir, const struct template_options *o,
 		   struct template_fault *fault);
-struct templates *templates_free(struct templates *t); /* returns NULL */
+/* One more who has it; returns t. */
+struct templates *templates_ref(struct templates *t);
+struct templates *templates_free(struct templates *t); /* one less; returns NULL */
+/* How they are signed: the signature without its brackets. */
+const char *templates_signature(const struct templates *t, bool *ret_by_gateway);
+unsigned templates_count(const struct templates *t);
 
 /* The template for an event. Borrowed. NULL: none is there, which is a case for the list ("no
  * template"); template_is_none(): there is to be no text. */

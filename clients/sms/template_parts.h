@@ -74,6 +74,9 @@ struct template
 struct templates {
 	struct template *at[TEMPLATE_FILES_MAX];
 	unsigned n;
+	unsigned n_refs; /* beyond the first */
+	char signature[128];
+	bool gateway_signs;
 	char front[256];
 	unsigned front_units; /* signature and front, wherever they come from */
 	unsigned before;

@@ -459,6 +459,79 @@ static void take(void *config, void *fresh, const struct option_spec *o)
 	}
 }
 
+/* As take(), but both have it then. */
+static int copy(void *config, const void *running, const struct option_spec *o)
+{
+	const struct option_list *l;
+	struct option_list fresh = {.n = 0};
+	void *from = (void *)(uintptr_t)running;
+	char *text;
+
+	switch (o->kind) {
+	case KIND_TEXT:
+		text = strdup(*option_text(from, o));
+		if (!text) {
+			return -ENOMEM;
+		}
+		free(*option_text(config, o));
+		*option_text(config, o) = text;
+		return 0;
+	case KIND_LIST:
+		l = option_list(from, o);
+		for (; fresh.n < l->n; fresh.n++) {
+			fresh.at[fresh.n] = strdup(l->at[fresh.n]);
+			if (!fresh.at[fresh.n]) {
+				clear_list(&fresh);
+				return -ENOMEM;
+			}
+		}
+		clear_list(option_list(config, o));
+		*option_list(config, o) = fresh;
+		return 0;
+	default:
+		take(config, from, o);
+		return 0;
+	}
+}
+
+/* Its section too, where the name alone does not tell which it is. */
+static void tell_kept(const struct option_table *t, const struct option_spec *o, FILE *err_out)
+{
+	bool is_ambiguous = false;
+
+	for (size_t i = 0; i < t->n_rows; i++) {
+		is_ambiguous |= &t->rows[i] != o && strcmp(t->rows[i].name, o->name) == 0;
+	}
+	if (err_out) {
+		fprintf(err_out, "%s%s%s: changes at the next restart only\n",
+			is_ambiguous ? o->section : "", is_ambiguous ? " " : "", o->name);
+	}
+}
+
+int options_keep(const void *running, void *fresh, const struct option_table *t, const char *name,
+		 FILE *kept_out, FILE *err_out)
+{
+	struct option_faults p = {.table = t, .err_out = err_out, .path = name, .config = fresh};
+	int n_kept = 0;
+
+	for (size_t i = 0; i < t->n_rows; i++) {
+		const struct option_spec *o = &t->rows[i];
+
+		if (o->reload || is_same((void *)(uintptr_t)running, fresh, o)) {
+			continue;
+		}
+		if (copy(fresh, running, o) < 0) {
+			return -ENOMEM;
+		}
+		n_kept++;
+		tell_kept(t, o, kept_out);
+	}
+	if (n_kept && t->check) {
+		t->check(fresh, &p);
+	}
+	return p.error < 0 ? p.error : n_kept;
+}
+
 int options_reload(void *config, void *fresh_take, const struct option_table *t, FILE *err_out)
 {
 	int n_kept = 0;
@@ -474,9 +547,7 @@ int options_reload(void *config, void *fresh_take, const struct option_table *t,
 			continue;
 		}
 		n_kept++;
-		if (err_out) {
-			fprintf(err_out, "%s: changes at the next restart only\n", o->name);
-		}
+		tell_kept(t, o, err_out);
 	}
 	options_free(fresh_take, t);
 	return n_kept;

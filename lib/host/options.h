@@ -73,6 +73,13 @@ int options_parse(void **ret, const struct option_table *t, FILE *file, const ch
 void *options_free(void *config, const struct option_table *t);
 /* Values in the file's own form; read back they are the same. */
 void options_print(const void *config, const struct option_table *t, FILE *f);
+/* For a reload that has more to check than the file: gives fresh the running values of what a
+ * reload may not change, and names those on kept_out, so that fresh is what a reload would make of
+ * the two; faults of that mixture go to err_out, as of `name`. Both may be NULL. The number of
+ * those kept; -EINVAL: they do not hold together with the rest; -ENOMEM. fresh is the caller's in
+ * any case. */
+int options_keep(const void *running, void *fresh, const struct option_table *t, const char *name,
+		 FILE *kept_out, FILE *err_out);
 /* Takes what a reload may change from fresh_take, which is freed, and reports to err_out (may be
  * NULL) options whose change needs a restart. Returns their number. */
 int options_reload(void *config, void *fresh_take, const struct option_table *t, FILE *err_out);

@@ -289,7 +289,31 @@ def some(uids):
     return f"{len(uids)} ({', '.join(uids[:5])}{', ...' if len(uids) > 5 else ''})"
 
 
-class Daemon:
+class Notifying:
+    """What a program tells its service manager; of who has b, name and process."""
+
+    def listen(self):
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        path = self.b.path(self.name + ".notify")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.notify.bind(path)
+        self.told = ""
+        return path
+
+    def wait_told(self, word, seconds=10):
+        def heard():
+            try:
+                while True:
+                    self.told += self.notify.recv(4096, socket.MSG_DONTWAIT).decode() + "\n"
+            except BlockingIOError:
+                pass
+            assert self.process.alive() or word in self.told, f"{self.name} ended with {self.process.p.poll()}"
+            return word in self.told
+        until(heard, f"{self.name} tells {word}", seconds)
+
+
+class Daemon(Notifying):
     def __init__(self, b, name, conf):
         self.b, self.name, self.conf, self.env, self.program = b, name, conf, {}, BUILD + "/bin/dibaod"
         self.process = None
@@ -318,28 +342,12 @@ class Daemon:
             f.write(text)
 
     def start(self, wait=True, seconds=10):
-        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        path = self.b.path(self.name + ".notify")
-        if os.path.exists(path):
-            os.unlink(path)
-        self.notify.bind(path)
-        self.told = ""
+        path = self.listen()
         self.process = self.b.process([self.program, "-c", self.config], self.out,
                                       {**os.environ, **self.env, "NOTIFY_SOCKET": path})
         if wait:
             self.wait_told("READY=1", seconds)
         return self
-
-    def wait_told(self, word, seconds=10):
-        def heard():
-            try:
-                while True:
-                    self.told += self.notify.recv(4096, socket.MSG_DONTWAIT).decode() + "\n"
-            except BlockingIOError:
-                pass
-            assert self.process.alive() or word in self.told, f"{self.name} ended with {self.process.p.poll()}"
-            return word in self.told
-        until(heard, f"{self.name} tells {word}", seconds)
 
     def ask(self, verb, **more):
         with socket.socket(socket.AF_UNIX) as c:

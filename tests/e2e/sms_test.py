@@ -21,11 +21,11 @@ def notice(uid, type="penalty", **more):
     return event(uid, type, **more)
 
 
-class Sms:
+class Sms(Notifying):
     """dibao-sms with a configuration of its own. gateways: a list of {option: value}."""
 
     def __init__(self, b, name="sms-a", gateways=None, **conf):
-        self.b, self.name, self.env = b, name, {}
+        self.b, self.name, self.env, self.notifies = b, name, {}, False
         self.config, self.out = b.path(name + ".conf"), b.path(name + ".log")
         self.spool = b.path(name + ".spool")
         self.gateways = gateways or [{"driver": "spool", "directory": self.spool, "rate": 0}]
@@ -57,7 +57,8 @@ class Sms:
     def start(self, active=True, *args):
         self.mark = len(self.log()) if os.path.exists(self.out) else 0
         self.process = self.b.process([BUILD + "/bin/dibao-sms", "-c", self.config, *args], self.out,
-                                      {**os.environ, **self.env})
+                                      {**os.environ, **self.env,
+                                       **({"NOTIFY_SOCKET": self.listen()} if self.notifies else {})})
         self.b.sms.append(self)
         if active:
             self.active()

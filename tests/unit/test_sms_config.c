@@ -150,6 +150,81 @@ static void file_manual_and_table_tell_the_same_options_and_defaults(void **stat
 	free(manual);
 }
 
+static bool names(const char *text, const char *end, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)) && p < end; p++)
+		if (p[-1] == ' ' && (p[len] == ' ' || p[len] == '\n'))
+			return true;
+	return false;
+}
+
+static void the_manual_names_what_only_a_restart_changes(void **state)
+{
+	static const char *const whole[] = {"dibaod", "redis", "receipts"};
+	char *manual = slurp("clients/sms/dibao-sms.8"), *from, *to;
+
+	(void)state;
+	from = strstr(manual, "Only a restart changes\n");
+	assert_non_null(from);
+	to = strstr(from, "the log names");
+	assert_non_null(to);
+	for (size_t i = 0; i < sms_config_table.n_rows; i++) {
+		const struct option_spec *o = &sms_config_table.rows[i];
+		bool named = names(from, to, o->name), of_whole = false;
+
+		for (size_t k = 0; k < sizeof whole / sizeof whole[0]; k++)
+			of_whole |= !strcmp(o->section, whole[k]);
+		if (of_whole ? o->reload : named == o->reload)
+			fail_msg("[%s] %s: %s by a reload, and the manual says else", o->section,
+				 o->name, o->reload ? "changed" : "not changed");
+	}
+	free(manual);
+}
+
+static void a_reload_is_checked_with_what_stays(void **state)
+{
+	struct sms_config *c = NULL, *fresh = NULL;
+	char kept[512] = "";
+	FILE *out, *faults;
+
+	(void)state;
+	assert_int_equal(load(&c, "[gateway-1]\ndriver = spool\ndirectory = /a\n"
+				  "[dibaod]\nendpoints = ipc:///a ipc:///b\n"),
+			 0);
+	assert_int_equal(load(&fresh, "[gateway-1]\ndriver = spool\ndirectory = /b\nrate = 7\n"
+				      "[sms]\ndemo = yes\n[text]\nsignature = ab\n"),
+			 0);
+	out = fmemopen(kept, sizeof kept, "w");
+	assert_int_equal(options_keep(c, fresh, &sms_config_table, "mix", out, NULL), 3);
+	fclose(out);
+	assert_string_equal(kept, "demo: changes at the next restart only\n"
+				  "endpoints: changes at the next restart only\n"
+				  "gateway-1 directory: changes at the next restart only\n");
+	assert_int_equal(fresh->endpoints.n, 2);
+	assert_string_equal(fresh->endpoints.at[1], "ipc:///b");
+	assert_false(fresh->demo);
+	assert_string_equal(fresh->gateways[0].directory, "/a");
+	assert_int_equal(fresh->gateways[0].rate, 7);
+	assert_int_equal(options_reload(c, fresh, &sms_config_table, NULL), 0);
+	assert_string_equal(c->signature, "ab");
+	assert_int_equal(c->gateways[0].rate, 7);
+	sms_config_free(c);
+
+	assert_int_equal(load(&c, "[gateway-1]\ndriver = kannel\nfake = yes\nurl = http://x\n"
+				  "user = a\npassword_file = b\n"),
+			 0);
+	assert_int_equal(load(&fresh, "[gateway-1]\ndriver = spool\ndirectory = /b\nrate = 0\n"),
+			 0);
+	faults = fmemopen(errors, sizeof errors, "w");
+	assert_int_equal(options_keep(c, fresh, &sms_config_table, "mix", NULL, faults), -EINVAL);
+	fclose(faults);
+	assert_non_null(strstr(errors, "mix: gateway-1: rate: expected at least 1"));
+	sms_config_free(fresh);
+	sms_config_free(c);
+}
+
 static void the_shipped_file_is_valid_and_changes_nothing(void **state)
 {
 	struct sms_config *c = NULL, *plain = NULL;
@@ -174,6 +249,8 @@ int main(void)
 		cmocka_unit_test(each_gateway_has_its_own_options),
 		cmocka_unit_test(what_would_send_wrongly_is_refused),
 		cmocka_unit_test(file_manual_and_table_tell_the_same_options_and_defaults),
+		cmocka_unit_test(the_manual_names_what_only_a_restart_changes),
+		cmocka_unit_test(a_reload_is_checked_with_what_stays),
 		cmocka_unit_test(the_shipped_file_is_valid_and_changes_nothing),
 	};
 
