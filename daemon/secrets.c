@@ -27,7 +27,7 @@ int secrets_view_key(uint8_t ret[DIBAO_VIEW_KEY_BYTES], const char *path)
 		log_text(LOG_WARNING, "no view_key_file: public ids change with every start");
 		return 0;
 	}
-	r = credential_open(&f, path, true);
+	r = credential_open(&f, path);
 	if (r < 0)
 		return fault("view_key_file", path, credential_error(r), r);
 	n = fread(hex, 1, sizeof hex - 1, f);
@@ -50,7 +50,7 @@ int secrets_password(char **ret, const char *path)
 	*ret = NULL;
 	if (!path || !path[0])
 		return 0;
-	r = credential_open(&f, path, true);
+	r = credential_open(&f, path);
 	if (r < 0)
 		return fault("redis_password_file", path, credential_error(r), r);
 	n = fread(buf, 1, sizeof buf - 1, f);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,7 +12,7 @@
 
 /* The rights are those of the open file, not of a path that may change in between. systemd gives a
  * credential to the service's user by an access list, whose mask shows as the group's rights. */
-static int check(int fd, bool own, bool is_credential)
+static int check(int fd, bool is_credential)
 {
 	struct stat st;
 
@@ -19,8 +20,6 @@ static int check(int fd, bool own, bool is_credential)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (!own)
-		return 0;
 	if (st.st_mode & (is_credential ? 007 : 077))
 		return -EPERM;
 	/* Root reads for others: dibaoctl the daemon's. */
@@ -32,7 +31,7 @@ const char *credential_error(int e)
 	return e == -EPERM ? "others than its owner may read it: chmod 600" : strerror(-e);
 }
 
-int credential_open(FILE **ret, const char *name, bool own)
+int credential_open(FILE **ret, const char *name)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	bool is_credential = !strchr(name, '/');
@@ -49,7 +48,7 @@ int credential_open(FILE **ret, const char *name, bool own)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	r = check(fd, own, is_credential);
+	r = check(fd, is_credential);
 	f = r == 0 ? fdopen(fd, "r") : NULL;
 	if (!f) {
 		r = r < 0 ? r : -errno;

@@ -3,13 +3,12 @@
 #ifndef LIB_CREDENTIAL_H
 #define LIB_CREDENTIAL_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
-/* Opens for reading. A name without a slash is a file of $CREDENTIALS_DIRECTORY. `own`: refuse a
- * file that others than its owner may read. 0, -ENOENT (also: no such directory), -EPERM others may
- * read it or it is another user's and we are not root, -EINVAL not a plain file, ... */
-int credential_open(FILE **ret, const char *name, bool own);
+/* Opens for reading. A name without a slash is a file of $CREDENTIALS_DIRECTORY. 0, -ENOENT (also: no
+ * such directory), -EPERM others than its owner may read it or it is another user's and we are not
+ * root, -EINVAL not a plain file, ... */
+int credential_open(FILE **ret, const char *name);
 
 /* Its error in words, with the cure. */
 const char *credential_error(int e);

@@ -56,7 +56,7 @@ int dibao_key_read(const char *path, char ret_public[DIBAO_KEY_TEXT],
 {
 	char secret[DIBAO_KEY_TEXT], public[DIBAO_KEY_TEXT];
 	FILE *f;
-	int r = credential_open(&f, path, true);
+	int r = credential_open(&f, path);
 
 	if (r < 0)
 		return fail(err, r, path, credential_error(r));

@@ -93,7 +93,7 @@ static bool read_password(struct ctl *c, const char *path)
 {
 	char buf[256] = "";
 	FILE *f;
-	int r = credential_open(&f, path, true);
+	int r = credential_open(&f, path);
 
 	if (r < 0) {
 		ctl_fail(EX_NOINPUT, "redis_password_file %s: %s", path, credential_error(r));

@@ -58,7 +58,7 @@ static void find_pid(const struct ctl *c, struct query *q)
 	char hex[2 * DIBAO_VIEW_KEY_BYTES + 1] = "";
 	size_t n = 0;
 	FILE *f;
-	int r = c->view_key_file ? credential_open(&f, c->view_key_file, true) : -ENOENT;
+	int r = c->view_key_file ? credential_open(&f, c->view_key_file) : -ENOENT;
 
 	if (r == 0) {
 		if (!fgets(hex, sizeof hex, f) ||

@@ -192,7 +192,7 @@ static int compare(struct ctl_redis *r, const struct ctl *c, const struct acl_us
 static int read_password(char password[PASSWORD_MAX], const char *path)
 {
 	FILE *f;
-	int e = credential_open(&f, path, true);
+	int e = credential_open(&f, path);
 
 	if (e < 0)
 		return e;

@@ -278,7 +278,7 @@ static enum driver_health health(struct driver *d)
 static int read_secret(char secret[SECRET_MAX], const char *path)
 {
 	FILE *f;
-	int r = credential_open(&f, path, true);
+	int r = credential_open(&f, path);
 
 	if (r == 0 && !fgets(secret, SECRET_MAX, f))
 		r = -ENODATA;

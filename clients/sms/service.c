@@ -257,7 +257,7 @@ static void on_down(struct redis_link *l, const char *why, void *userdata)
 static int read_password(char password[PASSWORD_MAX], const char *path)
 {
 	FILE *f;
-	int r = credential_open(&f, path, true);
+	int r = credential_open(&f, path);
 
 	if (r < 0)
 		return r;
