@@ -22,7 +22,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpac
 DEPS_RUN := redis-server redis-tools
 DEPS_BOARD := fonts-noto-cjk fonts-hanazono
 DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace kannel kannel-extras chromium nodejs npm $(DEPS_BOARD)
-DEPS_BENCH := gnuplot-nox python3 python3-msgpack python3-redis
+DEPS_BENCH := gnuplot-nox python3 python3-msgpack python3-redis chromium nodejs npm $(DEPS_BOARD)
 PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
 PC_CLIENTS := libcurl libmicrohttpd sqlite3 libutf8proc ncursesw
@@ -184,7 +184,10 @@ run: deps ## start it all on a private Redis and play the seed events; Ctrl-C en
 	@BUILD=$(abspath $(BUILD)) seeds/run.sh
 
 .PHONY: bench soak soak-sms fuzz lint format
-bench: all $(BENCHES) ## measure beside the peers; QUICK=1 for two minutes
+bench: ## measure beside the peers; QUICK=1 for two minutes
+	@seeds/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory bench-all
+bench-all: all $(BENCHES) $(WEB)
 	@BUILD=$(abspath $(BUILD)) QUICK=$(QUICK) tests/bench/run.py
 soak: all unit-programs ## 2,000 random kills and pauses, 10,000 random changes of the policy
 	@DIBAO_BUILD=$(abspath $(BUILD)) CHANGES=$(or $(CHANGES),10000) tests/e2e/92-policy.t a_year
