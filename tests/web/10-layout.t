@@ -5,7 +5,7 @@
 
 const { test, empty, run } = require('./tap.js');
 const { SISTER, FARAWAY, PROPOSED, promotion, award, many, name, reason } = require('./events.js');
-const { faults } = require('./look.js');
+const { faults, unparted } = require('./look.js');
 const { board, open, place, turn, shot, end, SIZES } = require('./wall.js');
 
 const ALL = Infinity;
@@ -57,6 +57,30 @@ for (const [state, [list, most]] of Object.entries(STATES)) {
 		empty(found, 'faults');
 	});
 }
+
+test('a line is drawn between any two entries, at every size and with as many entries a page as may be', async () => {
+	const wrong = [];
+	for (const rows of [6, 8]) {
+		const on = await board([...many(8, (i) => promotion(i)), ...many(8, (i) => promotion(20 + i, { ref: '演公辅〔2026〕15号', body: PROPOSED() }))],
+			{ options: { show: { rows } } });
+		const page = await open(on, { clock: true });
+		for (const [width, height] of SIZES) {
+			await page.setViewportSize({ width, height });
+			await page.waitForFunction((size) => document.body.dataset.size === size, `${width}x${height}`);
+			const { m } = await place(page);
+			let looked = 0;
+			for (let i = 0; i < m; i++, await turn(page)) {
+				const { rows: n, found } = await unparted(page);
+				looked += n;
+				wrong.push(...found.map((fault) => `${width}×${height}, rows = ${rows}: ${fault}`));
+			}
+			if (looked < 10) wrong.push(`${width}×${height}, rows = ${rows}: only ${looked} looked at`);
+		}
+		await page.close();
+		await on.stop();
+	}
+	empty(wrong, 'faults');
+});
 
 test('nothing is cut and nothing overlaps at any size: the standing page, with texts as long as they may be', async () => {
 	const on = await board([]);

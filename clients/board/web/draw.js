@@ -36,15 +36,16 @@ const FLOOR = 150;
 // How many honours in each month.
 export function chartOf(months) {
 	const most = Math.max(4, ...months);
+	const top = FLOOR - (Math.max(...months) / most) * (FLOOR - 22) - 22; // nothing is above the highest bar
 	const parts = [svg('line', { class: 'axis', x1: 0, x2: MONTH_W * 12, y1: FLOOR, y2: FLOOR })];
 	months.forEach((n, i) => {
 		const middle = i * MONTH_W + MONTH_W / 2;
-		const h = (n / most) * (FLOOR - 16);
+		const h = (n / most) * (FLOOR - 22);
 		if (n > 0) {
 			parts.push(svg('rect', { class: 'bar', x: middle - BAR_W / 2, y: FLOOR - h, width: BAR_W, height: h }));
 			parts.push(svg('text', { class: 'n', x: middle, y: FLOOR - h - 4 }, String(n)));
 		}
 		parts.push(svg('text', { class: 'month', x: middle, y: FLOOR + 15 }, String(i + 1)));
 	});
-	return svg('svg', { class: 'chart', viewBox: `0 0 ${MONTH_W * 12} ${FLOOR + 20}`, preserveAspectRatio: 'xMidYMax meet' }, ...parts);
+	return svg('svg', { class: 'chart', viewBox: `0 ${top} ${MONTH_W * 12} ${FLOOR + 20 - top}`, preserveAspectRatio: 'xMidYMax meet' }, ...parts);
 }

@@ -3,7 +3,7 @@
 //
 // One source for both sides: geometry() makes the numbers, apply() hands them to board.css as custom
 // properties, and plan.js fills pages by them before anything is drawn. A page's body is a grid of
-// equal quarters; a usual entry takes four. An entry is given as many as its text needs, so a name of
+// equal quarters, of whole pixels (the lines between entries would be rounded away); a usual entry takes four. An entry is given as many as its text needs, so a name of
 // 20 characters or a reason of 300 stands whole and nothing overlaps: tests/web measures it in the DOM.
 // Names are never smaller than 6 % of the window's height.
 
@@ -11,6 +11,8 @@ import { em } from './clean.js';
 
 const NAME_SHARE = 0.0615;
 const HEAD_QUARTERS = 2;
+
+export const LINE = { name: 1.12, detail: 1.3, sub: 1.42 };
 
 const clamp = (n, low, high) => Math.min(high, Math.max(low, n));
 
@@ -24,17 +26,20 @@ export function geometry(width, height, rows = 6, scale = 1) {
 	const header = Math.round(h * (portrait ? 0.09 : 0.115));
 	const title = Math.round(h * (portrait ? 0.06 : 0.085));
 	const footer = Math.round(h * (portrait ? 0.05 : 0.062));
+	const air = Math.round(h * 0.01);
 	const bodyW = width - 2 * mx;
-	const bodyH = h - 2 * my - header - title - footer - Math.round(h * 0.02);
+	const bodyH = h - 2 * my - header - title - footer - 2 * air;
 	const quarters = clamp(Math.round(rows) || 6, 5, 8) * 4 + HEAD_QUARTERS;
-	const q = bodyH / quarters;
+	const q = Math.floor(bodyH / quarters);
 	const unit = q * 4;
-	// What stands under or beside the name is also bounded by the width: a portrait page is narrow.
-	const detail = Math.min(unit * 0.36, h * 0.04, bodyW / (portrait ? 19 : 27)) * scale;
-	const sub = Math.min(unit * 0.255, h * 0.0285, bodyW / (portrait ? 25 : 40)) * scale;
 	const name = Math.max(h * NAME_SHARE, portrait ? 0 : Math.min(unit * 0.58, h * 0.075)) * scale;
+	// What stands under or beside the name is also bounded by the width, for a portrait page is narrow, and
+	// by what the name leaves of an entry there.
+	const below = portrait ? (unit - name / scale * (LINE.name + 0.08)) / LINE.detail : unit;
+	const detail = Math.min(unit * 0.36, h * 0.04, bodyW / (portrait ? 19 : 27), below) * scale;
+	const sub = Math.min(unit * 0.255, h * 0.0285, bodyW / (portrait ? 25 : 40), below * 0.86) * scale;
 	return {
-		width, height, portrait, drift, mx, my, header, title, footer, bodyW, bodyH, quarters, q, unit, scale,
+		width, height, portrait, drift, mx, my, air, rule: Math.max(1, Math.round(Math.min(width, height) / 900)), header, title, footer, bodyW, bodyH, quarters, q, unit, scale,
 		name, detail, sub, pad: Math.round(name * 0.3), gap: Math.round(name * 0.45),
 		nameCol: Math.round(name * 4.25),
 		ladderW: Math.round(portrait ? bodyW * 0.3 : Math.min(bodyW * 0.24, h * 0.44) * Math.min(scale, 1.25)),
@@ -42,7 +47,7 @@ export function geometry(width, height, rows = 6, scale = 1) {
 	};
 }
 
-const AS_PX = ['mx', 'my', 'header', 'title', 'footer', 'q', 'name', 'detail', 'sub', 'pad', 'gap', 'nameCol',
+const AS_PX = ['mx', 'my', 'air', 'rule', 'header', 'title', 'footer', 'q', 'name', 'detail', 'sub', 'pad', 'gap', 'nameCol',
 	'ladderW', 'ladderH'];
 
 export function apply(geo, element) {
@@ -81,17 +86,16 @@ function partLines(parts, px, size) {
 	let used = 0;
 	let count = 0;
 	for (const part of parts) {
-		const width = (em(part) + SEPARATOR) * size;
-		if (count === 0 || used + width > px) {
-			count += Math.max(1, lines(em(part) + SEPARATOR, px, size));
-			used = 0;
+		const width = em(part) * size;
+		if (count === 0 || used + SEPARATOR * size + width > px - 0.1 * size) {
+			count += Math.max(1, lines(em(part), px, size));
+			used = width;
+		} else {
+			used += SEPARATOR * size + width;
 		}
-		used += width;
 	}
 	return count;
 }
-
-export const LINE = { name: 1.2, detail: 1.3, sub: 1.42 };
 
 // How an entry stands: { mode, quarters, broken }. side: name, and the rest at its right; stack: the rest
 // below; inline: stack with the honour in the name's line. broken: what it is for takes two lines.
@@ -126,7 +130,7 @@ export function fitHead(geo, text, notice) {
 	const width = geo.bodyW - 2 * geo.pad - geo.sub;
 	const n = partLines(text, width, geo.sub) + partLines(notice, width, geo.sub);
 	const quarters = clamp(Math.ceil((n * geo.sub * LINE.sub + geo.pad * 0.4) / geo.q), HEAD_QUARTERS, geo.quarters - 4);
-	return { quarters, broken: [...text, ...notice].some((part) => (em(part) + SEPARATOR) * geo.sub > width) };
+	return { quarters, broken: [...text, ...notice].some((part) => em(part) * geo.sub > width) };
 }
 
 // A grid of names: { columns, rows, cellW, cellH, below }. A name takes two rows, a label one; what goes
@@ -135,7 +139,7 @@ export function nameGrid(geo, below, width = geo.bodyW, height = geo.bodyH) {
 	const columns = Math.max(1, Math.floor(width / (geo.name * (geo.portrait ? 3.75 : below ? 4.6 : 3.9))));
 	const least = (geo.name * 1.34 + (below ? geo.sub * LINE.sub : 0)) / 2;
 	const rows = Math.max(2, Math.floor(height / least));
-	return { columns, rows, cellW: width / columns, cellH: height / rows, below };
+	return { columns, rows, cellW: width / columns, cellH: Math.floor(height / rows), below };
 }
 
 // Cells that a name takes: { across, down }.

@@ -17,8 +17,8 @@ export function ranks(item) {
 }
 
 // Texts that each stay whole where a line has room for one.
-function parts(className, texts) {
-	return texts.length ? el('div', `parts ${className}`, ...texts.map((text) => el('span', '', text))) : '';
+function parts(texts, className = 'parts') {
+	return texts.length ? el('div', className, ...texts.map((text) => el('span', '', text))) : '';
 }
 
 export function nameOf(item) {
@@ -30,12 +30,12 @@ function row(block, ladder) {
 	const name = nameOf(item);
 	const rest = el('div', 'rest');
 	if (item.type === 'promotion') {
-		rest.append(el('div', 'text', ranks(item), parts('meta', block.meta)));
+		rest.append(el('div', 'text', ranks(item), parts(block.meta, 'parts meta')));
 		const stair = ladderOf(ladder, item.from, item.to);
 		if (stair) rest.append(stair);
 	} else {
 		const honour = el('div', 'honour', item.honour.name);
-		const meta = parts('meta', block.meta);
+		const meta = parts(block.meta, 'parts meta');
 		rest.append(mode === 'inline' ? meta : el('div', 'line', honour, meta));
 		if (item.reason) rest.append(el('div', 'reason', item.reason));
 		if (mode === 'inline') return el('div', 'row award inline', el('div', 'line', name, honour), rest);
@@ -52,7 +52,8 @@ function countRow(block, ladder) {
 }
 
 function head(block) {
-	return el('div', 'head', parts('ref', block.text), parts('notice', block.notice));
+	const below = block.notice.length ? el('div', 'notice', parts(block.notice)) : '';
+	return el('div', 'head', el('div', 'ref', parts(block.text)), below);
 }
 
 function section(block) {
@@ -73,7 +74,7 @@ function body(page, ladder) {
 }
 
 function names(page) {
-	const grid = el('div', page.grid.below ? 'grid below' : 'grid');
+	const grid = el('div', `grid${page.grid.below ? ' below' : ''}${page.alone ? ' few' : ''}`);
 	grid.style.gridTemplateColumns = `repeat(${page.grid.columns}, minmax(0, 1fr))`;
 	grid.style.gridAutoRows = `${page.grid.cellH}px`;
 	for (const cell of page.cells) {

@@ -289,7 +289,7 @@ function honourPages(own, env) {
 	const made = scaled(env.geo, env.settings.rows, fill);
 	return made.pages.slice(0, OTHERS_PAGES).map((cells, i) => ({
 		kind: 'honours', key: `honours|${i}`, area: 'own', proposed: false, title: `${shown}年度光荣榜`, geo: made.geo,
-		grid: gridOf(made.geo), cells, chart, total: items.length, pids: cells.map((c) => c.item.pid),
+		grid: gridOf(made.geo), cells, alone: made.pages.length === 1, chart, total: items.length, pids: cells.map((c) => c.item.pid),
 	}));
 }
 
