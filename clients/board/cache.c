@@ -14,14 +14,14 @@
 /* SCHEMA changes with the tables: a file of another one is begun anew. */
 #define SCHEMA "1"
 
-enum { CACHE_KIB = 256, WAL_PAGES = 64, HASH_BYTES = 16 };
+enum { CACHE_KIB = 256, WAL_PAGES = 64, HASH_BYTES = 16, BUSY_MS = 200 };
 
 struct cache {
 	char path[PATH_MAX];
 	char areas[64];
 	sqlite3 *db; /* NULL: none, or it could not be opened */
 	sqlite3_stmt *put, *drop, *note;
-	bool write_all; /* what is on disk is not what the wall was */
+	bool write_all; /* what is on disk may be more, or other, than the wall */
 	bool in_transaction;
 	char state[128];
 };
@@ -94,8 +94,11 @@ static int open_file(struct cache *c)
 	if (r != SQLITE_OK)
 		return r;
 	sqlite3_extended_result_codes(c->db, 1);
-	sqlite3_busy_timeout(c->db, 2000);
+	sqlite3_busy_timeout(c->db, BUSY_MS);
+	/* Ours alone, and so before WAL: without the index file beside it, for which a full disk
+	 * has no room. */
 	snprintf(sql, sizeof sql,
+		 "PRAGMA locking_mode=EXCLUSIVE;"
 		 "PRAGMA cache_size=-%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 		 "PRAGMA wal_autocheckpoint=%d; PRAGMA journal_size_limit=1048576;"
 		 "PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;",
@@ -182,6 +185,7 @@ static void open_again(struct cache *c)
 	bool was_empty = stat(c->path, &st) == 0 && st.st_size == 0;
 	int r = SQLITE_OK;
 
+	close_file(c);
 	if (was_empty)
 		log_text(LOG_WARNING, "cache %s is empty: begun anew", c->path);
 	for (int tries = 0; tries < 2; tries++) {
@@ -358,9 +362,11 @@ unsigned cache_load(struct cache *c, struct wall *w, struct trust_note *ret,
 		r = load_items(c, w, &n, &n_bad);
 	if (n_bad || r != SQLITE_OK)
 		*ret_known = AREA_NONE;
-	if (n_bad)
+	if (n_bad) {
+		c->write_all = true;
 		log_text(LOG_WARNING, "cache %s: %u items are damaged and left out", c->path,
 			 n_bad);
+	}
 	if (r != SQLITE_OK) {
 		give_up(c, r, "reading");
 		open_again(c);
@@ -424,8 +430,11 @@ void cache_write(struct cache *c, const struct wall *w, const struct trust_note 
 
 	if (!*c->path)
 		return;
-	if (!c->db)
+	if (!c->db) {
+		/* A disk that comes late may hold what was taken back since. */
+		c->write_all = true;
 		open_again(c);
+	}
 	if (!begin(c))
 		return;
 	if (c->write_all)

@@ -7,9 +7,12 @@
  * time, and of which organisations it is (of others: begun anew). A view is kept with its hash, and
  * one that does not fit it is left out: what stands on the wall is what was received, or nothing.
  *
+ * While the process runs the file is its alone: who else would open it is told that it is locked.
+ *
  * A file that is damaged is moved to FILE.damaged (the one before it goes), logged, and begun anew.
  * A disk that is full or gone costs nothing but the cache: the board goes on from memory, says so,
- * and writes all of it when the disk takes it again.
+ * and makes the file what the wall is when the disk takes it again. What is on a full disk hangs
+ * after a start like any other.
  *
  * Losing the last seconds at a power cut does no harm, for the daemon is asked for everything at
  * each start: so no sync at each commit.
