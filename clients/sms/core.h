@@ -165,6 +165,8 @@ struct step {
 	const char *why;  /* in place of reason's word: person_reason_key() */
 	const char *code; /* the gateway's, behind the reason; "" or NULL: none */
 	bool unserved;
+	const char *sent; /* its place in sms:sent: put there with the intent, taken away when it
+			     was certainly not sent; NULL: as it is */
 	const char *fields[2 * STEP_FIELDS_MAX + 1]; /* name, value, ..., NULL */
 };
 

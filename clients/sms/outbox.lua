@@ -12,9 +12,9 @@
 -- Keys: sms:row:<uid> (notice.h), sms:open (zset: uid by due time, of all that are not final),
 -- sms:report (zset: uid by the time of the change, to be reported to the daemon), sms:unserved (zset:
 -- uid by when it ended), sms:batch:<id> (hash: n texts, released), sms:released (zset: b<batch> or
--- u<uid> by when), sms:hours (hash: bulk texts by hour, u the usual number), sms:sent (zset: "<badge>
--- <uid> <attempt>" by when, one day of it, for the caps), sms:key (signs receipts), sms:bad and
--- sms:disputed (roster.h).
+-- u<uid> by when), sms:hours (hash: bulk texts by hour, u the usual number), sms:sent (zset: "<number>
+-- <number and text> <uid> <attempt>", the first two as keyed hashes, by when, one day of it, for the caps),
+-- sms:key (signs receipts, and what keys those hashes is made of it), sms:bad and sms:disputed (roster.h).
 --
 -- Errors: DIBAO_STALE the token is not the current one; DIBAO_INVALID an argument is wrong;
 -- DIBAO_AUDIT the caller may not add to the audit stream. No error holds a value of an event.
@@ -178,19 +178,22 @@ local function withdraw(base, args)
 	return take_back(base, args[4], '', args[5], now_ms())
 end
 
--- args: token, uid, from, attempt, to, unserved, keep, due, then fields of the row (n among them when the
--- attempt changes). Reply: 1, or 0 and what the row holds
+-- args: token, uid, from, attempt, to, unserved, keep, due, place in sms:sent, then fields of the row (n
+-- among them when the attempt changes). Reply: 1, or 0 and what the row holds
 local function step(base, args)
 	local uid, from, attempt, to, unserved, keep, due = args[4], args[5], args[6], args[7], args[8], args[9], args[10]
-	local key, now = row_key(base, uid), now_ms()
-	local is = redis.call('HMGET', key, 's', 'n', 'b')
+	local key, now, place = row_key(base, uid), now_ms(), args[11]
+	local is = redis.call('HMGET', key, 's', 'n')
 	if is[1] ~= from or is[2] ~= attempt then
 		return { 0, is[1] or '', is[2] or '' }
 	end
 	local when = ({ intent = 'ti', submitted = 'ts', accepted = 'ta' })[to] or 'tl'
-	redis.call('HSET', key, 's', to, 'd', due, when, text(now), unpack(args, 11))
+	redis.call('HSET', key, 's', to, 'd', due, when, text(now), unpack(args, 12))
 	if to == 'intent' then
-		redis.call('ZADD', base .. 'sms:sent', text(now), (is[3] or '') .. ' ' .. uid .. ' ' .. attempt)
+		redis.call('ZREMRANGEBYSCORE', base .. 'sms:sent', '-inf', text(now - DAY_MS))
+		redis.call('ZADD', base .. 'sms:sent', text(now), place)
+	elseif place ~= '' then
+		redis.call('ZREM', base .. 'sms:sent', place)
 	end
 	settle(base, uid, from, to, due, unserved, keep, now)
 	return { 1 }
@@ -230,7 +233,7 @@ local function load(base, args)
 	return out
 end
 
--- Texts of the last day. args: token, start, count. Reply: "<badge> <uid> <attempt>", ms, ...
+-- Texts of the last day. args: token, start, count. Reply: place, ms, ...
 local function sent(base, args)
 	return redis.call('ZRANGE', base .. 'sms:sent', args[4], args[4] + args[5] - 1, 'WITHSCORES')
 end

@@ -6,6 +6,7 @@
  */
 #include "pace.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,7 @@ int64_t bucket_when(const struct bucket *b, int64_t now_ms)
 struct key {
 	struct key *next;	   /* in its bucket */
 	struct key *older, *newer; /* by last use */
-	uint8_t hash[16];
+	uint8_t hash[CAPS_HASH_BYTES];
 	uint8_t n, room, first;
 	int64_t *at; /* owned; a ring of `room`, which grows to ROOM_MAX */
 };
@@ -75,17 +76,17 @@ struct caps {
 	struct key *buckets[N_BUCKETS];
 	struct key *oldest, *newest;
 	size_t n;
-	uint8_t secret[crypto_generichash_KEYBYTES];
+	uint8_t secret[CAPS_SECRET_BYTES];
 };
 
 enum { ROOM_MAX = CAPS_DAY_MAX };
 
-struct caps *caps_new(void)
+struct caps *caps_new(const uint8_t secret[CAPS_SECRET_BYTES])
 {
 	struct caps *c = calloc(1, sizeof *c);
 
 	if (c)
-		randombytes_buf(c->secret, sizeof c->secret);
+		memcpy(c->secret, secret, sizeof c->secret);
 	return c;
 }
 
@@ -105,18 +106,63 @@ size_t caps_keys(const struct caps *c)
 	return c->n;
 }
 
-static void hash_of(const struct caps *c, uint8_t hash[16], const char *number, const char *text,
-		    size_t text_len)
+static void hash_of(const struct caps *c, uint8_t hash[CAPS_HASH_BYTES], const char *number,
+		    const char *text, size_t text_len)
 {
 	crypto_generichash_state s;
 
-	crypto_generichash_init(&s, c->secret, sizeof c->secret, 16);
+	crypto_generichash_init(&s, c->secret, sizeof c->secret, CAPS_HASH_BYTES);
 	crypto_generichash_update(&s, (const unsigned char *)number, strlen(number) + 1);
 	crypto_generichash_update(&s, (const unsigned char *)text, text_len);
-	crypto_generichash_final(&s, hash, 16);
+	crypto_generichash_final(&s, hash, CAPS_HASH_BYTES);
 }
 
-static struct key **slot(struct caps *c, const uint8_t hash[16])
+struct caps_mark caps_mark(const struct caps *c, const char *number, const char *text,
+			   size_t text_len)
+{
+	struct caps_mark m = {.has_text = text_len > 0};
+
+	hash_of(c, m.number, number, "", 0);
+	if (m.has_text)
+		hash_of(c, m.text, number, text, text_len);
+	return m;
+}
+
+void caps_mark_write(const struct caps_mark *m, char ret[CAPS_MARK_MAX])
+{
+	const int how = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+	size_t len;
+
+	sodium_bin2base64(ret, CAPS_MARK_MAX, m->number, CAPS_HASH_BYTES, how);
+	len = strlen(ret);
+	ret[len++] = ' ';
+	sodium_bin2base64(ret + len, CAPS_MARK_MAX - len, m->text, CAPS_HASH_BYTES, how);
+}
+
+/* Returns what stands behind the word and the blank that ends it; NULL. */
+static const char *read_hash(uint8_t ret[CAPS_HASH_BYTES], const char *word)
+{
+	size_t len = strcspn(word, " "), n;
+
+	if (sodium_base642bin(ret, CAPS_HASH_BYTES, word, len, NULL, &n, NULL,
+			      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+	    n != CAPS_HASH_BYTES)
+		return NULL;
+	return word + len + (word[len] == ' ');
+}
+
+int caps_mark_read(struct caps_mark *ret, const char *text)
+{
+	struct caps_mark m = {.has_text = true};
+
+	text = read_hash(m.number, text);
+	if (!text || !read_hash(m.text, text))
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+static struct key **slot(struct caps *c, const uint8_t hash[CAPS_HASH_BYTES])
 {
 	struct key **p = &c->buckets[(hash[0] | hash[1] << 8) % N_BUCKETS];
 
@@ -171,7 +217,7 @@ static void wait_for(int64_t *when, const struct key *k, unsigned limit, int64_t
 int64_t caps_when(struct caps *c, const struct caps_limits *l, const char *number, const char *text,
 		  size_t text_len, int64_t now_ms)
 {
-	uint8_t hash[16];
+	uint8_t hash[CAPS_HASH_BYTES];
 	const struct key *k;
 	int64_t when = 0;
 
@@ -209,7 +255,7 @@ static bool grow(struct key *k)
 	return true;
 }
 
-static void count(struct caps *c, const uint8_t hash[16], int64_t now_ms)
+static void count(struct caps *c, const uint8_t hash[CAPS_HASH_BYTES], int64_t now_ms)
 {
 	struct key **p = slot(c, hash), *k = *p;
 
@@ -238,15 +284,30 @@ static void count(struct caps *c, const uint8_t hash[16], int64_t now_ms)
 	k->at[(k->first + k->n++) % k->room] = now_ms;
 }
 
-void caps_count(struct caps *c, const char *number, const char *text, size_t text_len,
-		int64_t now_ms)
+void caps_count(struct caps *c, const struct caps_mark *m, int64_t at_ms)
 {
-	uint8_t hash[16];
+	count(c, m->number, at_ms);
+	if (m->has_text)
+		count(c, m->text, at_ms);
+}
 
-	hash_of(c, hash, number, "", 0);
-	count(c, hash, now_ms);
-	if (text_len) {
-		hash_of(c, hash, number, text, text_len);
-		count(c, hash, now_ms);
-	}
+static void uncount(struct caps *c, const uint8_t hash[CAPS_HASH_BYTES], int64_t at_ms)
+{
+	struct key *k = *slot(c, hash);
+	unsigned i = 0;
+
+	while (k && i < k->n && k->at[(k->first + i) % k->room] != at_ms)
+		i++;
+	if (!k || i == k->n)
+		return;
+	for (; i + 1 < k->n; i++)
+		k->at[(k->first + i) % k->room] = k->at[(k->first + i + 1) % k->room];
+	k->n--;
+}
+
+void caps_uncount(struct caps *c, const struct caps_mark *m, int64_t at_ms)
+{
+	uncount(c, m->number, at_ms);
+	if (m->has_text)
+		uncount(c, m->text, at_ms);
 }

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HASH_BYTES = 16 };
+enum { HASH_BYTES = 16, SENT_MAX = CAPS_MARK_MAX + DIBAO_UID_MAX_BYTES + 8 };
 
 struct flight {
 	struct flight *next, **prev;
@@ -30,6 +30,9 @@ struct flight {
 	unsigned attempt;
 	bool is_handed; /* at the driver */
 	char phone[ROSTER_PHONE_DIGITS + 1];
+	struct caps_mark mark;	     /* as it was counted */
+	int64_t counted_ms;	     /* 0: not */
+	char sent[SENT_MAX];	     /* its place in sms:sent */
 	struct templates *templates; /* that the text is of; a reload may have brought others */
 	const struct template *template;
 	struct template_text text;
@@ -60,9 +63,16 @@ static void flight_end(struct flight *f)
 		f->next->prev = f->prev;
 	f->c->n_flights--;
 	templates_free(f->templates);
-
 	explicit_bzero(f, sizeof *f);
 	free(f);
+}
+
+/* It was certainly not sent. */
+static void flight_uncount(struct flight *f)
+{
+	if (f->counted_ms && f->c->caps)
+		caps_uncount(f->c->caps, &f->mark, f->counted_ms);
+	f->counted_ms = 0;
 }
 
 /* It did not take off: the pace is given back. */
@@ -72,6 +82,7 @@ static void flight_cancel(struct flight *f)
 
 	bucket_give(&g->bucket, f->text.parts ? f->text.parts : 1);
 	breaker_unsent(&g->breaker);
+	flight_uncount(f);
 	flight_end(f);
 }
 
@@ -136,12 +147,16 @@ void sender_on_result(struct driver *d, const char *id, unsigned attempt,
 	struct gateway *g;
 	struct item *i;
 	struct step s;
+	char sent[SENT_MAX];
 
 	(void)d;
 	if (!f)
 		return; /* given up: the row says intent */
 	g = f->g;
 	i = f->i;
+	memcpy(sent, f->sent, sizeof sent);
+	if (result->outcome == DRIVER_REFUSED)
+		flight_uncount(f);
 	flight_end(f);
 	if (!c->active)
 		return; /* all is given up: the row says intent, and stays so */
@@ -155,6 +170,7 @@ void sender_on_result(struct driver *d, const char *id, unsigned attempt,
 	case DRIVER_REFUSED:
 		note_refusal(g, c, result->code, now);
 		step_of_code(c, i, g, result->code, false, &s, now);
+		s.sent = sent;
 		break;
 	default:
 		if (breaker_failed(&g->breaker, now))
@@ -210,6 +226,7 @@ static void hand_on(struct flight *f)
 		step_write(c, f->i,
 			   &(struct step){.to = NOTICE_HELD,
 					  .reason = NOTICE_REASON_GATEWAY,
+					  .sent = f->sent,
 					  .due_ms = core_now_ms() + 1000},
 			   NULL, NULL);
 	breaker_failed(&f->g->breaker, core_now_ms());
@@ -264,21 +281,26 @@ static void intend(struct flight *f, int64_t now_ms)
 	unsigned char hash[HASH_BYTES];
 	char hex[2 * HASH_BYTES + 1], parts[8];
 	struct item *i = f->i;
+	size_t len;
 
 	crypto_generichash(hash, sizeof hash, (const unsigned char *)f->text.text, f->text.len,
 			   NULL, 0);
 	sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
 	snprintf(parts, sizeof parts, "%u", f->text.parts);
 	f->attempt = i->attempt + 1u;
-	/* Counted now, for those that are right behind it: one too many if it is not sent in the
-	 * end. */
-	caps_count(c->caps, f->phone, f->text.text, f->text.len, now_ms);
-	caps_count(c->caps, i->badge, NULL, 0, now_ms);
+	/* Counted now, for those that are right behind it. */
+	f->mark = caps_mark(c->caps, f->phone, f->text.text, f->text.len);
+	f->counted_ms = now_ms;
+	caps_count(c->caps, &f->mark, now_ms);
+	caps_mark_write(&f->mark, f->sent);
+	len = strlen(f->sent);
+	snprintf(f->sent + len, sizeof f->sent - len, " %s %u", i->uid, f->attempt);
 	i->gateway = (uint8_t)(f->g - c->gateways.at);
 	i->busy = false;
 	step_write(c, i,
 		   &(struct step){.to = NOTICE_INTENT,
 				  .attempt = f->attempt,
+				  .sent = f->sent,
 				  .fields = {"g", f->g->name, "p", parts, "v",
 					     template_version(f->template), "h", hex}},
 		   on_intent, f);
@@ -308,7 +330,7 @@ static bool is_time(struct flight *f, const struct dibao_event *ev, const struct
 		    int64_t now)
 {
 	struct core *c = f->c;
-	int64_t when = quiet_due(&c->quiet, now, ev->urgent), by_badge;
+	int64_t when = quiet_due(&c->quiet, now, ev->urgent);
 
 	if (when > now) {
 		hold(f, NOTICE_REASON_QUIET, when);
@@ -316,10 +338,6 @@ static bool is_time(struct flight *f, const struct dibao_event *ev, const struct
 	}
 	snprintf(f->phone, sizeof f->phone, "%.*s", (int)p->phone.len, p->phone.p);
 	when = caps_when(c->caps, &c->caps_limits, f->phone, NULL, 0, now);
-	/* By person too: that is what is known of the texts before a take-over. */
-	by_badge = caps_when(c->caps, &c->caps_limits, f->i->badge, NULL, 0, now);
-	if (by_badge > when)
-		when = by_badge;
 	if (when > now) {
 		hold(f, NOTICE_REASON_CAP, when);
 		return false;

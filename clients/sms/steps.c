@@ -190,6 +190,7 @@ void step_write(struct core *c, struct item *i, const struct step *s, step_fn fn
 	outbox_text(call, s->unserved ? "1" : "0");
 	outbox_int(call, (int64_t)c->config->keep_ms);
 	outbox_int(call, w->due_ms);
+	outbox_text(call, s->sent ? s->sent : "");
 	outbox_text(call, "r");
 	outbox_text(call, reason);
 	outbox_text(call, "n");

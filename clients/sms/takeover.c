@@ -87,7 +87,7 @@ static void finish(struct loading *l)
 	core_wake(c);
 }
 
-/* "<badge> <uid> <attempt>", ms, ... */
+/* sms:sent. Without a mark is what a version before this one wrote, for a day. */
 static void on_sent(int result, const redisReply *reply, void *userdata)
 {
 	struct loading *l = userdata;
@@ -98,11 +98,10 @@ static void on_sent(int result, const redisReply *reply, void *userdata)
 		return;
 	}
 	for (size_t k = 0; k + 1 < reply->elements; k += 2) {
-		const char *text = outbox_reply_text(reply, k, NULL);
-		char badge[BACKLOG_BADGE_MAX + 1];
+		struct caps_mark m;
 
-		snprintf(badge, sizeof badge, "%.*s", (int)strcspn(text, " "), text);
-		caps_count(l->c->caps, badge, NULL, 0, outbox_reply_int(reply, k + 1));
+		if (caps_mark_read(&m, outbox_reply_text(reply, k, NULL)) == 0)
+			caps_count(l->c->caps, &m, outbox_reply_int(reply, k + 1));
 	}
 	l->at += SENT_PAGE;
 	if (reply->elements < 2 * SENT_PAGE)
@@ -155,6 +154,7 @@ static void on_opened(int result, const redisReply *reply, void *userdata)
 	struct core *c = l->c;
 	size_t len, n;
 	const char *key = outbox_reply_text(reply, 0, &len);
+	uint8_t secret[CAPS_SECRET_BYTES];
 
 	if (result != 0) {
 		c->is_loading = false;
@@ -165,6 +165,11 @@ static void on_opened(int result, const redisReply *reply, void *userdata)
 	    n != sizeof c->receipt_key)
 		log_text(LOG_ERR, "sms:key in Redis is not 64 hex digits: receipts of texts sent "
 				  "before will not be known");
+	crypto_generichash(secret, sizeof secret, (const unsigned char *)"caps", 4, c->receipt_key,
+			   sizeof c->receipt_key);
+	c->caps = caps_new(secret);
+	if (!c->caps)
+		abort();
 	c->released_ms = outbox_reply_int(reply, 1);
 	if (outbox_reply_int(reply, 2) > 0 && !c->config->demo)
 		log_text(LOG_ERR,
@@ -185,8 +190,7 @@ void takeover_begin(struct core *c)
 	l->c = c;
 	c->is_loading = true;
 	c->backlog = backlog_new();
-	c->caps = caps_new();
-	if (!c->backlog || !c->caps)
+	if (!c->backlog)
 		abort();
 	randombytes_buf(random, sizeof random);
 	sodium_bin2hex(hex, sizeof hex, random, sizeof random);

@@ -106,6 +106,42 @@ def the_very_same_text_waits_and_caps_outlive_a_crash(b):
 
 
 @test
+def caps_of_a_number_hold_through_kills_and_take_overs_whoever_it_is_of(b):
+    """Two people have the number, so that nothing but the number tells."""
+    sms, shim = clocked(b, cap_day=5, same_hour=1)
+    b.person("F000001", phone="15400000001")
+    b.person("F000002", phone="15400000001")
+    other = Sms(b, name="sms-b", cap_day=5, same_hour=1)
+    other.env, other.spool, other.gateways = sms.env, sms.spool, sms.gateways
+    other.configure()
+
+    def texts_of(n):
+        return notice(f"n{n}", badge=f"F00000{n % 2 + 1}", body={**BODIES["penalty"], "sign_where": f"演示{n}"})
+    b.publish(texts_of(0))
+    b.wait_state("n0", "submitted")
+    sms.kill()
+    sms.start()
+    b.publish(notice("again", badge="F000001", body={**BODIES["penalty"], "sign_where": "演示0"}))
+    b.wait_state("again", "held", "cap")
+    assert int(b.row("again")["d"]) - now_ms() > 50 * 60000, "the same text within the hour"
+    for n in range(1, 9):
+        b.publish(texts_of(n))
+    until(lambda: len(sms.texts()) >= 3, "they go")
+    sms.kill()
+    other.start()
+    until(lambda: not b.r.zcount(b.key("sms:open"), 0, now_ms() - 1000), "none is due")
+    for n in range(9):
+        until(lambda: b.state(f"n{n}") in ("submitted", "held", "ambiguous"), b.row(f"n{n}"))
+    sent = b.r.zrange(b.key("sms:sent"), 0, -1)
+    held = {f"n{n}" for n in range(9) if b.state(f"n{n}") == "held"}
+    assert len(held) == 4 and len(sent) == 5 and len(sms.texts()) <= 5, (held, sent, sms.texts())
+    assert all(b.row(u)["r"] == "cap" for u in held)
+    assert not any(b"15400000001" in m or "演示".encode() in m for m in sent), sent
+    shim.step(25 * HOUR)
+    until(lambda: b.state("again") == "submitted", lambda: b.row("again"))
+
+
+@test
 def an_urgent_text_passes_thousands_that_wait(b):
     b.start()
     b.person()

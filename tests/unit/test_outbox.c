@@ -22,7 +22,8 @@ static int set_up(void **state)
 	fenced("take", uid, s, "", "0", "100000", "5000", "bulk", ref, "400000", "2", k, of, "b",  \
 	       "A1", "t", "award", "e", "bytes of " uid)
 #define step(uid, from, n, to, unserved, new_n)                                                    \
-	fenced("step", uid, from, n, to, unserved, "100000", "6000", "r", "why", "n", new_n)
+	fenced("step", uid, from, n, to, unserved, "100000", "6000",                               \
+	       strcmp(to, "intent") ? "" : "mark mark " uid " " new_n, "r", "why", "n", new_n)
 
 static const char *field(const char *uid, const char *name)
 {
@@ -183,7 +184,7 @@ static void one_that_was_refused_and_waits_for_another_try_is_dropped_all_the_sa
 	take("u2", "queued", "", "", "");
 	step("u2", "queued", "0", "intent", "0", "1");
 	step("u2", "intent", "1", "ambiguous", "0", "1");
-	fenced("step", "u2", "ambiguous", "1", "queued", "0", "100000", "1", "rs", "1");
+	fenced("step", "u2", "ambiguous", "1", "queued", "0", "100000", "1", "", "rs", "1");
 	take("r2", "queued", "", "retracts", "u2");
 	assert_string_equal(field("u2", "s"), "dropped");
 	assert_string_equal(field("r2", "s"), "queued");
@@ -266,7 +267,10 @@ static void a_take_over_finds_all_that_is_open_and_the_key_stays(void **state)
 	assert_array(r->element[0], 14);
 	r = fenced("sent", "0", "10");
 	assert_array(r, 2);
-	assert_text(r->element[0], "A1 u2 0");
+	assert_text(r->element[0], "mark mark u2 1");
+	fenced("step", "u2", "intent", "1", "held", "0", "100000", "6000", "mark mark u2 1", "r",
+	       "retry", "n", "1");
+	assert_array(fenced("sent", "0", "10"), 0);
 }
 
 static void by_hand_without_the_right_to_write_it_down_does_nothing(void **state)
