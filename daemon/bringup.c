@@ -136,11 +136,13 @@ static void on_state_loaded(struct server *s, int err,
 {
 	s->busy = false;
 	if (err == -EACCES) {
-		log_text(LOG_ERR,
-			 "audience = public, but Redis lets the user %s at private events. Cure: "
-			 "dibaoctl setup --acl --apply dibaod-public, and redis_user = "
-			 "dibaod-public",
-			 s->config->redis_user);
+		log_text(
+			LOG_ERR,
+			"audience = public, but Redis lets the user %s at private events or at the "
+			"places of others than boards. Cure: "
+			"dibaoctl setup --acl --apply dibaod-public, and redis_user = "
+			"dibaod-public",
+			s->config->redis_user);
 		s->exit_code = EX_CONFIG;
 		sd_event_exit(s->event, EX_CONFIG);
 		return;

@@ -310,12 +310,6 @@ int housekeeping_new(struct housekeeping **ret, const struct housekeeping_option
 	h->clock = opt->clock;
 	h->counters.next_due_ms = -1;
 	r = queue_key(h->base, sizeof h->base, opt->bureau, "");
-	if (r >= 0) {
-		r = queue_key(h->durable_key, sizeof h->durable_key, opt->bureau, "durable");
-	}
-	if (r >= 0) {
-		r = queue_key(h->cursors_key, sizeof h->cursors_key, opt->bureau, "cursors");
-	}
 	for (int c = 0; r >= 0 && c < DIBAO_CHANNEL_COUNT; c++) {
 		r = queue_key(h->stream_keys[c], sizeof h->stream_keys[c], opt->bureau,
 			      dibao_channel_name((enum dibao_channel)c));

@@ -13,6 +13,7 @@ struct holder {
 	uint64_t hold_ms;
 	struct entry_id cursors[DIBAO_CHANNEL_COUNT];
 	bool has_cursors;
+	bool is_board; /* gets public channels alone */
 };
 
 struct housekeeping {
@@ -20,7 +21,7 @@ struct housekeeping {
 	struct redis_link *link;
 	const struct config *config;
 	struct queue_clock *clock;
-	char base[QUEUE_KEY_MAX], durable_key[QUEUE_KEY_MAX], cursors_key[QUEUE_KEY_MAX];
+	char base[QUEUE_KEY_MAX];
 	char stream_keys[DIBAO_CHANNEL_COUNT][QUEUE_KEY_MAX];
 	sd_event_source *timer;
 	bool is_started, is_freed;

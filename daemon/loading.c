@@ -5,8 +5,8 @@
  * retention.
  *
  * A daemon for boards reads on from the ends of its two channels, for what lies before needs no
- * adoption of its own; it knows of public withdrawals alone. And it asks for a private key: if
- * Redis lets it have that, it does not serve (-EACCES).
+ * adoption of its own; it knows of public withdrawals alone. And it asks for keys that it must not
+ * have: if Redis lets it at one of them, it does not serve (-EACCES).
  */
 #include "call.h"
 #include "server_parts.h"
@@ -22,6 +22,7 @@ struct loading {
 	struct entry_id tail[DIBAO_CHANNEL_COUNT];
 	const char *withdrawn; /* the key being read */
 	int channel;	       /* whose end is being asked for */
+	int forbidden;	       /* which of them is */
 	int64_t offset;
 };
 
@@ -183,7 +184,12 @@ static void ask_end(struct loading *l)
 		end(l, -ENOTCONN);
 }
 
-static void on_private(struct redis_link *link, const redisReply *reply, void *userdata)
+/* Private events, and the places of those who are no boards. */
+static const char *const forbidden[] = {"private", "private-now", "cursors"};
+
+static void ask_forbidden(struct loading *l);
+
+static void on_forbidden(struct redis_link *link, const redisReply *reply, void *userdata)
 {
 	struct loading *l = userdata;
 
@@ -192,17 +198,19 @@ static void on_private(struct redis_link *link, const redisReply *reply, void *u
 		end(l, -EIO);
 	else if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOPERM", 6) != 0)
 		end(l, -EACCES);
+	else if (++l->forbidden < (int)(sizeof forbidden / sizeof forbidden[0]))
+		ask_forbidden(l);
 	else
 		ask_end(l);
 }
 
-static void ask_private(struct loading *l)
+static void ask_forbidden(struct loading *l)
 {
 	static struct call call;
 
 	call_command(&call, "EXISTS");
-	call_key(&call, l->s->base, dibao_channel_name(DIBAO_CHANNEL_PRIVATE));
-	if (call_send(&call, l->s->main, on_private, l) < 0)
+	call_key(&call, l->s->base, forbidden[l->forbidden]);
+	if (call_send(&call, l->s->main, on_forbidden, l) < 0)
 		end(l, -ENOTCONN);
 }
 
@@ -220,7 +228,7 @@ static void on_epoch(struct redis_link *link, const redisReply *reply, void *use
 	}
 	l->s->epoch = strtoull(reply->str, NULL, 10);
 	if (config_is_for_boards(l->s->config)) {
-		ask_private(l);
+		ask_forbidden(l);
 		return;
 	}
 	call_command(&call, "HMGET");

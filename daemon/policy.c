@@ -119,7 +119,7 @@ void policy_register_durables(struct server *s)
 		if (!e->durable[0])
 			continue;
 		call_begin(&call, "dibao_durable", s->base);
-		call_text(&call, "set");
+		call_text(&call, e->kind == ACCESS_BOARD ? "set-board" : "set");
 		call_text(&call, e->durable);
 		call_int(&call, e->hold_ms >= 0 ? e->hold_ms : (int64_t)s->config->hold_ms);
 		call_text(&call, "dibaod");

@@ -137,6 +137,8 @@ void starting_ask(struct sessions *m, struct session *s, uint64_t now)
 		call_text(&call, instance);
 		call_int(&call, m->opt.config->lease_ms);
 		call_text(&call, m->opt.daemon_id);
+		/* A board's name is none that others have, and theirs none of a board's. */
+		call_text(&call, s->access->kind == ACCESS_BOARD ? "board" : "other");
 		st->n_pending++;
 		if (call_send(&call, m->opt.main, on_lease, st) < 0)
 			goto fail;
@@ -363,7 +365,10 @@ static void finish(struct starting *st)
 		/* It left meanwhile; a lease it was granted runs out by itself. */
 	} else if (st->not_known) {
 		sessions_end(m, s, DIBAO_REASON_REFUSED,
-			     "durable name is not registered: dibaoctl durable set NAME");
+			     s->access->kind == ACCESS_BOARD
+				     ? "durable name is not registered as a board's: dibaoctl "
+				       "durable set --board NAME"
+				     : "durable name is not registered: dibaoctl durable set NAME");
 	} else if (st->failed) {
 		if (s->state == SESSION_STANDBY) {
 			s->lease_asked = false;

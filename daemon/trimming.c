@@ -47,10 +47,14 @@ static void on_trimmed(struct redis_link *l, const redisReply *reply, void *user
 	trim_step(h);
 }
 
+static bool is_public(int c)
+{
+	return c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW;
+}
+
 static uint64_t keep_ms(const struct housekeeping *h, int c)
 {
-	return c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW ? h->config->public_ms
-									  : h->config->private_ms;
+	return is_public(c) ? h->config->public_ms : h->config->private_ms;
 }
 
 static struct entry_id floor_of(const struct housekeeping *h, int c)
@@ -63,6 +67,9 @@ static struct entry_id floor_of(const struct housekeeping *h, int c)
 
 		if (!h->holders[i].has_cursors) {
 			continue; /* never came: it starts with what is new */
+		}
+		if (h->holders[i].is_board && !is_public(c)) {
+			continue;
 		}
 		one = (struct retention_holder){h->holders[i].cursors[c], h->holders[i].hold_ms};
 		f = retention_floor(h->trim_now_ms, keep_ms(h, c), h->tail[c], &one, 1);
@@ -85,49 +92,40 @@ static void trim_step(struct housekeeping *h)
 	(void)housekeeping_send(h, JOB_TRIM, on_trimmed, 7, argv);
 }
 
-static struct holder *holder_find(struct housekeeping *h, const redisReply *name)
+/* Four of a reply's elements, as dibao_durables has them. False: nothing may be trimmed. */
+static bool add_holder(struct housekeeping *h, redisReply *const *e)
 {
-	for (size_t i = 0; i < h->n_holders; i++) {
-		if (name->type == REDIS_REPLY_STRING &&
-		    strcmp(h->holders[i].name, name->str) == 0) {
-			return &h->holders[i];
-		}
+	struct holder *d = &h->holders[h->n_holders];
+	char *end = NULL;
+
+	if (e[0]->type != REDIS_REPLY_STRING || e[1]->type != REDIS_REPLY_STRING ||
+	    e[2]->type != REDIS_REPLY_STRING || e[3]->type != REDIS_REPLY_INTEGER) {
+		return false;
 	}
-	return NULL;
+	d->name = strdup(e[0]->str);
+	if (!d->name) {
+		return false;
+	}
+	h->n_holders++;
+	d->is_board = e[3]->integer == 1;
+	d->hold_ms = strtoull(e[1]->str, &end, 10);
+	if (end == e[1]->str) {
+		d->hold_ms = h->config->hold_ms;
+	}
+	d->has_cursors = e[2]->len > 0;
+	if (!d->has_cursors || retention_cursor_parse(d->cursors, e[2]->str, e[2]->len) == 0) {
+		return true;
+	}
+	log_text(LOG_ERR, "cursor of a durable name cannot be read, %s: %s",
+		 d->is_board ? "holding as much as its limit allows" : "not trimming", d->name);
+	/* The daemon for boards alone, which is trusted least, could write that: as if it had got
+	 * nothing yet (cursors are zero). */
+	return d->is_board;
 }
 
-static void on_cursors(struct redis_link *l, const redisReply *reply, void *userdata)
+static void on_durables(struct redis_link *l, const redisReply *reply, void *userdata)
 {
 	struct housekeeping *h = userdata;
-
-	(void)l;
-	if (!housekeeping_answered(h, JOB_TRIM, reply, REDIS_REPLY_ARRAY, "read the cursors")) {
-		return;
-	}
-	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		struct holder *d = holder_find(h, reply->element[i]);
-		const redisReply *v = reply->element[i + 1];
-
-		if (!d) {
-			continue;
-		}
-		if (v->type != REDIS_REPLY_STRING ||
-		    retention_cursor_parse(d->cursors, v->str, v->len) < 0) {
-			log_text(LOG_ERR,
-				 "cursor of a durable name cannot be read, not trimming: %s",
-				 d->name);
-			return;
-		}
-		d->has_cursors = true;
-	}
-	h->trim_channel = 0;
-	trim_step(h);
-}
-
-static void on_durable(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	struct housekeeping *h = userdata;
-	const char *argv[] = {"HGETALL", h->cursors_key};
 	size_t n;
 
 	(void)l;
@@ -136,37 +134,29 @@ static void on_durable(struct redis_link *l, const redisReply *reply, void *user
 		return;
 	}
 	trimming_forget(h);
-	n = reply->elements / 2;
+	n = reply->elements / 4;
 	if (n > HOLDERS_MAX) {
 		log_text(LOG_ERR, "%zu durable names, over %d: not trimming", n, HOLDERS_MAX);
 		return;
 	}
 	h->holders = calloc(n + 1, sizeof *h->holders);
-	for (size_t i = 0; h->holders && i < n; i++) {
-		const redisReply *name = reply->element[2 * i], *hold = reply->element[2 * i + 1];
-		struct holder *d = &h->holders[h->n_holders];
-		char *end;
-
-		d->name = name->type == REDIS_REPLY_STRING ? strdup(name->str) : NULL;
-		if (!d->name) {
+	if (!h->holders) {
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!add_holder(h, reply->element + 4 * i)) {
 			return; /* with a holder unknown nothing may be trimmed */
 		}
-		h->n_holders++;
-		d->hold_ms = hold->type == REDIS_REPLY_STRING ? strtoull(hold->str, &end, 10) : 0;
-		if (hold->type != REDIS_REPLY_STRING || end == hold->str) {
-			d->hold_ms = h->config->hold_ms;
-		}
 	}
-	if (h->holders) {
-		(void)housekeeping_send(h, JOB_TRIM, on_cursors, 2, argv);
-	}
+	h->trim_channel = 0;
+	trim_step(h);
 }
 
 void trimming_start(struct housekeeping *h)
 {
-	const char *argv[] = {"HGETALL", h->durable_key};
+	const char *argv[] = {"FCALL", "dibao_durables", "1", h->base};
 
 	if (h->counters.clock.faults == 0 && h->trim_now_ms > 0) {
-		(void)housekeeping_send(h, JOB_TRIM, on_durable, 2, argv);
+		(void)housekeeping_send(h, JOB_TRIM, on_durables, 4, argv);
 	}
 }

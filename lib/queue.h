@@ -19,6 +19,7 @@
  *   dibao:{B}:trimmed       hash: channel name -> last id that retention removed
  *   dibao:{B}:lease:<name>  hash: instance (hex), epoch, counter, until (Redis ms), daemon
  *   dibao:{B}:durable       hash: durable name -> hold limit in ms
+ *   dibao:{B}:durable-public, :cursors-public, :lease-public:<name>  hash, the same of boards
  *   dibao:{B}:receipts      stream: name, instance, key, state, at, detail, token
  *   dibao:{B}:epoch         integer, 1 at setup; up by one at each healed rollback
  *   dibao:{B}:lost          stream: channel, from, to, reason

@@ -39,6 +39,7 @@ local FIELDS_MAX = 8 -- of an entry that is copied; the daemon quarantines those
 local LAST_MAX = 100000
 local AUDIT_MAX = 100000 -- about; no age is kept
 local WHO_MAX, WHAT_MAX = 128, 200 -- bytes
+local CURSOR_MAX = 256 -- bytes: an epoch and four ids are at most 185
 local RECORD_KEEP_MS = 400 * 24 * 3600 * 1000 -- the longest retention by default
 local CHANNELS = { 'public', 'private', 'public-now', 'private-now' }
 
@@ -563,19 +564,38 @@ end
 
 -- ---- leases, cursors, receipts ----
 
--- True if (instance, epoch, counter) is what the lease holds. An expired lease that nobody took since
--- still counts: who had it last may finish its writes.
+-- A board's durable name has keys of its own, which end so: Redis' rights can then give a daemon for boards
+-- the places of boards and nobody else's. A name is registered as one or the other, and is in no other keys.
+-- What such a daemon wrote there is not to be trusted: it may stop boards, not others.
+local BOARDS = '-public'
+
+-- nil: not registered.
+local function suffix_of(base, name)
+	if redis.call('HEXISTS', base .. 'durable' .. BOARDS, name) == 1 then
+		return BOARDS
+	end
+	-- Whom Redis does not let ask, to him there is no such name.
+	return redis.pcall('HEXISTS', base .. 'durable', name) == 1 and '' or nil
+end
+
+-- What the name's keys end with, if (instance, epoch, counter) is what its lease holds; else nil. An expired
+-- lease that nobody took since still counts: who had it last may finish its writes.
 local function holds(base, name, instance, epoch, counter)
-	local l = redis.call('HMGET', base .. 'lease:' .. name, 'instance', 'epoch', 'counter')
-	return l[1] and (instance == nil or l[1] == instance) and l[2] == epoch and l[3] == counter
+	local suffix = suffix_of(base, name)
+	if not suffix then
+		return nil
+	end
+	local l = redis.call('HMGET', base .. 'lease' .. suffix .. ':' .. name, 'instance', 'epoch', 'counter')
+	return l[1] and (instance == nil or l[1] == instance) and l[2] == epoch and l[3] == counter and suffix or nil
 end
 
 local function lease(keys, args)
 	local base, name, instance, ttl, daemon = keys[1], args[1], args[2], tonumber(args[3]), args[4]
-	if redis.call('HEXISTS', base .. 'durable', name) == 0 then
+	local suffix = args[5] == 'board' and BOARDS or ''
+	if suffix_of(base, name) ~= suffix then
 		return fail('DIBAO_NODURABLE', 'no such durable name is registered')
 	end
-	local key, now = base .. 'lease:' .. name, now_ms()
+	local key, now = base .. 'lease' .. suffix .. ':' .. name, now_ms()
 	local l = redis.call('HMGET', key, 'instance', 'counter', 'until', 'daemon', 'epoch')
 	local counter = tonumber(l[2] or '0')
 	local left = tonumber(l[3] or '0') - now
@@ -588,7 +608,7 @@ local function lease(keys, args)
 	end
 	redis.call('HSET', key, 'instance', instance, 'epoch', epoch, 'counter', string.format('%.0f', counter),
 		'until', string.format('%.0f', now + ttl), 'daemon', daemon)
-	return { 1, tonumber(epoch), counter, now, redis.call('HGET', base .. 'cursors', name) or '' }
+	return { 1, tonumber(epoch), counter, now, redis.call('HGET', base .. 'cursors' .. suffix, name) or '' }
 end
 
 local function renew(keys, args)
@@ -596,20 +616,21 @@ local function renew(keys, args)
 	local out = {}
 	until_ms = string.format('%.0f', now_ms() + ttl)
 	for i = 2, #args, 4 do
-		local ok = holds(base, args[i], args[i + 1], args[i + 2], args[i + 3])
-		if ok then
-			redis.call('HSET', base .. 'lease:' .. args[i], 'until', until_ms)
+		local suffix = holds(base, args[i], args[i + 1], args[i + 2], args[i + 3])
+		if suffix then
+			redis.call('HSET', base .. 'lease' .. suffix .. ':' .. args[i], 'until', until_ms)
 		end
-		out[#out + 1] = ok and 1 or 0
+		out[#out + 1] = suffix and 1 or 0
 	end
 	return out
 end
 
 local function unlease(keys, args)
-	if not holds(keys[1], args[1], args[2], args[3], args[4]) then
+	local suffix = holds(keys[1], args[1], args[2], args[3], args[4])
+	if not suffix then
 		return 0
 	end
-	redis.call('HSET', keys[1] .. 'lease:' .. args[1], 'until', '0')
+	redis.call('HSET', keys[1] .. 'lease' .. suffix .. ':' .. args[1], 'until', '0')
 	return 1
 end
 
@@ -638,6 +659,12 @@ local function less_id(a, b)
 	return less_number(as, bs)
 end
 
+-- '' if there is none, or what cannot be one.
+local function cursor_of(base, suffix, name)
+	local v = redis.call('HGET', base .. 'cursors' .. suffix, name) or ''
+	return #v <= CURSOR_MAX and v or ''
+end
+
 local function cursors(keys, args)
 	local base, out = keys[1], {}
 	local epoch_now = redis.call('GET', base .. 'epoch') or '1'
@@ -653,20 +680,21 @@ local function cursors(keys, args)
 	end
 	for i = 1, #args, 7 do
 		local name = args[i]
-		local ok = holds(base, name, nil, args[i + 1], args[i + 2])
-		if ok then
+		local suffix = holds(base, name, nil, args[i + 1], args[i + 2])
+		if suffix then
 			local old = {}
-			for word in (redis.call('HGET', base .. 'cursors', name) or ''):gmatch('%S+') do
+			for word in cursor_of(base, suffix, name):gmatch('%S+') do
 				old[#old + 1] = word
 			end
 			local ids = {}
 			for c = 1, 4 do
 				local id, was = args[i + 2 + c], old[c + 1] or '0-0'
-				ids[c] = less_id(was, id) and id or was
+				-- What is no id must not stop the other names' cursors.
+				ids[c] = (not split_id(was) or less_id(was, id)) and id or was
 			end
-			redis.call('HSET', base .. 'cursors', name, epoch_now .. ' ' .. table.concat(ids, ' '))
+			redis.call('HSET', base .. 'cursors' .. suffix, name, epoch_now .. ' ' .. table.concat(ids, ' '))
 		end
-		out[#out + 1] = ok and 1 or 0
+		out[#out + 1] = suffix and 1 or 0
 	end
 	return out
 end
@@ -680,25 +708,64 @@ local function receipt(keys, args)
 		'state', args[6], 'at', args[7], 'detail', args[8] or '', 'token', epoch .. ':' .. counter)
 end
 
+-- A token must never be given out twice: a name that was forgotten and is registered the other way begins
+-- after the last one that it had.
+local function carry_counter(base, name, from, to)
+	local was = redis.call('HGET', base .. 'lease' .. from .. ':' .. name, 'counter') or '0'
+	local key = base .. 'lease' .. to .. ':' .. name
+	if was:match('^%d+$') and #was <= 15 and tonumber(was) > (tonumber(redis.call('HGET', key, 'counter') or '') or 0) then
+		redis.call('HSET', key, 'counter', was)
+	end
+end
+
 local function durable(keys, args)
 	local base, verb, name = keys[1], args[1], args[2]
 	if not is_text(name, 1, 64) or name:find('[^%w._-]') then
 		return fail('DIBAO_INVALID', 'durable name: expected 1 to 64 of A-Z a-z 0-9 . _ -')
 	end
-	if verb == 'set' then
+	if verb == 'set' or verb == 'set-board' then
+		local suffix, other = '', BOARDS
+		if verb == 'set-board' then
+			suffix, other = BOARDS, ''
+		end
 		if not is_text(args[3], 1, 15) or args[3]:find('%D') then
 			return fail('DIBAO_INVALID', 'hold limit: expected ms')
 		end
-		local same = redis.call('HGET', base .. 'durable', name) == args[3]
-		redis.call('HSET', base .. 'durable', name, args[3])
-		return 1, same
+		if redis.call('HGET', base .. 'durable' .. other, name) then
+			return fail('DIBAO_INVALID', 'durable name ' .. name .. ' is registered as ' ..
+				(other == BOARDS and "a board's" or "no board's") .. ': forget it first')
+		end
+		local was = redis.call('HGET', base .. 'durable' .. suffix, name)
+		if not was then
+			carry_counter(base, name, other, suffix)
+		end
+		redis.call('HSET', base .. 'durable' .. suffix, name, args[3])
+		return 1, was == args[3]
 	elseif verb == 'forget' then
-		redis.call('HDEL', base .. 'cursors', name)
-		-- The counter stays: a token must never be given out twice, should the name come again.
-		redis.call('HDEL', base .. 'lease:' .. name, 'instance', 'until', 'daemon')
-		return redis.call('HDEL', base .. 'durable', name)
+		local n = 0
+		for _, suffix in ipairs({ '', BOARDS }) do
+			redis.call('HDEL', base .. 'cursors' .. suffix, name)
+			-- The counter stays.
+			redis.call('HDEL', base .. 'lease' .. suffix .. ':' .. name, 'instance', 'until', 'daemon')
+			n = n + redis.call('HDEL', base .. 'durable' .. suffix, name)
+		end
+		return n
 	end
-	return fail('DIBAO_INVALID', 'expected set or forget')
+	return fail('DIBAO_INVALID', 'expected set, set-board or forget')
+end
+
+-- Four of each that is registered: name, hold, cursor, 1 for a board's.
+local function durables(keys)
+	local base, out = keys[1], {}
+	for _, suffix in ipairs({ '', BOARDS }) do
+		local all = redis.call('HGETALL', base .. 'durable' .. suffix)
+		for i = 1, #all, 2 do
+			local n = #out
+			out[n + 1], out[n + 2] = all[i], all[i + 1]
+			out[n + 3], out[n + 4] = cursor_of(base, suffix, all[i]), suffix == BOARDS and 1 or 0
+		end
+	end
+	return out
 end
 
 -- ---- the tail, retention ----
@@ -925,7 +992,7 @@ local function unhide(keys, args)
 end
 
 local function durable_by_hand(keys, args)
-	local n = args[1] == 'set' and 3 or 2
+	local n = args[1] == 'forget' and 2 or 3
 	return by_hand('durable', n, durable)(keys, args)
 end
 
@@ -949,6 +1016,7 @@ redis.register_function{ function_name = 'dibao_unlease', callback = unlease, fl
 redis.register_function{ function_name = 'dibao_cursors', callback = cursors, flags = { 'allow-oom' } }
 redis.register_function('dibao_receipt', receipt)
 redis.register_function('dibao_durable', durable_by_hand)
+redis.register_function{ function_name = 'dibao_durables', callback = durables, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_tail', callback = tail, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_trim', callback = trim, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_epoch', callback = epoch, flags = { 'allow-oom' } }

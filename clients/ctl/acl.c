@@ -7,9 +7,10 @@
  * SMS client's keys. */
 #define QUEUE_KEYS                                                                                 \
 	"~@", "~@public", "~@private", "~@public-now", "~@private-now", "~@uid:*", "~@scheduled",  \
-		"~@withdrawn", "~@withdrawn-private", "~@quarantine", "~@cursors", "~@tail",       \
-		"~@trimmed", "~@lease:*", "~@durable", "~@receipts", "~@epoch", "~@lost",          \
-		"~@hidden", "~@shown:*"
+		"~@withdrawn", "~@withdrawn-private", "~@quarantine", "~@cursors",                 \
+		"~@cursors-public", "~@tail", "~@trimmed", "~@lease:*", "~@lease-public:*",        \
+		"~@durable", "~@durable-public", "~@receipts", "~@epoch", "~@lost", "~@hidden",    \
+		"~@shown:*"
 
 /* In a selector of its own: who may delete elsewhere may only add here. */
 #define ADD_TO_AUDIT "(%W~@audit +xadd)"
@@ -24,15 +25,38 @@ const struct acl_user acl_users[] = {
 	  "+hgetall", "+hset",		"+hdel",  "+hexists", "+zadd",	       "+zrem",
 	  "+zrange",  "+zrangebyscore", "+sadd",  "+srem",    ADD_TO_AUDIT}},
 	{"dibaod-public",
-	 "a daemon for boards alone: no key with a private event in it",
-	 {"~@",		 "%R~@public",	  "%R~@public-now", "%R~@withdrawn",
-	  "%R~@trimmed", "%R~@durable",	  "%R~@epoch",	    "%R~@hidden",
-	  "~@cursors",	 "~@lease:*",	  "%W~@receipts",   "+fcall",
-	  "+info",	 "+role",	  "+config|get",    "+client|setname",
-	  "+time",	 "+memory|usage", "+xread",	    "+xrange",
-	  "+xrevrange",	 "+xlen",	  "+xinfo|stream",  "+xadd",
-	  "+get",	 "+exists",	  "+hget",	    "+hmget",
-	  "+hgetall",	 "+hset",	  "+hexists",	    "+zrange"}},
+	 "a daemon for boards alone: no key with a private event in it, no place but a board's",
+	 {"~@",
+	  "%R~@public",
+	  "%R~@public-now",
+	  "%R~@withdrawn",
+	  "%R~@trimmed",
+	  "%R~@durable-public",
+	  "%R~@epoch",
+	  "%R~@hidden",
+	  "~@cursors-public",
+	  "~@lease-public:*",
+	  "+fcall",
+	  "+info",
+	  "+role",
+	  "+config|get",
+	  "+client|setname",
+	  "+time",
+	  "+memory|usage",
+	  "+xread",
+	  "+xrange",
+	  "+xrevrange",
+	  "+xlen",
+	  "+xinfo|stream",
+	  "+get",
+	  "+exists",
+	  "+hget",
+	  "+hmget",
+	  "+hgetall",
+	  "+hset",
+	  "+hexists",
+	  "+zrange",
+	  "(%W~@receipts +xadd)"}},
 	{"publisher",
 	 "a program that publishes: reads no channel",
 	 {"~@", "%RW~@uid:*", "%RW~@scheduled", "%RW~@withdrawn", "%RW~@withdrawn-private",

@@ -168,7 +168,9 @@ schedule hide unhide receipts roster sms unserved audit keygen access types"
 
 _dibaoctl_noun()
 {
-	if ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
+	if [[ $verb == durable && $cur == -* ]]; then
+		_dibaoctl_words '--board'
+	elif ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
 		case $verb in
 		durable) _dibaoctl_words $'list\nset\nforget' ;;
 		quarantine) _dibaoctl_words $'list\nshow\nretry\ndrop' ;;

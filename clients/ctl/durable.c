@@ -8,40 +8,35 @@
 
 static const int64_t default_hold_ms = 14 * 86400000LL;
 
-static void print_one(const struct ctl *c, const char *name, const char *hold, const char *cursor)
+static void print_one(const struct ctl *c, redisReply *const *e)
 {
-	json_t *j;
+	const char *name = e[0]->str, *hold = e[1]->str, *cursor = e[2]->len ? e[2]->str : NULL;
+	bool is_board = e[3]->integer == 1;
 
 	if (!c->json) {
-		printf("%-24s hold %5.1f d  %s\n", name, strtod(hold, NULL) / 86400000,
-		       cursor ? cursor : "-");
+		printf("%-24s %-5s  hold %5.1f d  %s\n", name, is_board ? "board" : "-",
+		       strtod(hold, NULL) / 86400000, cursor ? cursor : "-");
 		return;
 	}
-	j = json_pack("{s:s, s:I, s:s?}", "name", name, "hold_ms", (json_int_t)atoll(hold),
-		      "cursor", cursor);
-	ctl_put_json(j);
+	ctl_put_json(json_pack("{s:s, s:b, s:I, s:s?}", "name", name, "board", is_board, "hold_ms",
+			       (json_int_t)atoll(hold), "cursor", cursor));
 }
 
 static int list(const struct ctl *c, struct ctl_redis *r)
 {
-	redisReply *names, *cursor;
-	int e = ctl_redis_command(r, &names, "HGETALL %s", ctl_redis_key(r, "durable"));
+	redisReply *all;
+	int e = ctl_redis_call(r, &all, "dibao_durables", NULL);
 
-	for (size_t i = 0; e == 0 && i + 1 < names->elements; i += 2) {
-		e = ctl_redis_command(r, &cursor, "HGET %s %s", ctl_redis_key(r, "cursors"),
-				      names->element[i]->str);
-		if (e == 0) {
-			print_one(c, names->element[i]->str, names->element[i + 1]->str,
-				  cursor->str);
-			freeReplyObject(cursor);
-		}
-	}
-	if (e == 0)
-		freeReplyObject(names);
-	return e;
+	if (e)
+		return e;
+	for (size_t i = 0; i + 3 < all->elements; i += 4)
+		print_one(c, all->element + i);
+	freeReplyObject(all);
+	return 0;
 }
 
-static int set_name(const struct ctl *c, struct ctl_redis *r, const char *name, const char *hold)
+static int set_name(const struct ctl *c, struct ctl_redis *r, bool is_board, const char *name,
+		    const char *hold)
 {
 	int64_t ms = default_hold_ms;
 	char text[24];
@@ -51,7 +46,8 @@ static int set_name(const struct ctl *c, struct ctl_redis *r, const char *name, 
 	if (hold && timearg_duration(hold, &ms) < 0)
 		return ctl_fail(EX_USAGE, "durable set: hold: expected 90s, 15m, 2h or 14d");
 	snprintf(text, sizeof text, "%lld", (long long)ms);
-	e = ctl_redis_call(r, &reply, "dibao_durable", "set", name, text, r->who, NULL);
+	e = ctl_redis_call(r, &reply, "dibao_durable", is_board ? "set-board" : "set", name, text,
+			   r->who, NULL);
 	if (e == 0) {
 		freeReplyObject(reply);
 		ctl_done(c, "name", name, "set");
@@ -78,19 +74,25 @@ static int forget(const struct ctl *c, struct ctl_redis *r, const char *name)
 int ctl_durable(struct ctl *c, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
+	bool is_set = !strcmp(verb, "set");
+	bool is_board = is_set && argc > 2 && !strcmp(argv[2], "--board");
 	struct ctl_redis r;
 	int e;
 
-	if (!(!strcmp(verb, "list") && argc == 2) &&
-	    !(!strcmp(verb, "set") && (argc == 3 || argc == 4)) &&
+	argc -= is_board;
+	argv += is_board;
+
+	if (!(!strcmp(verb, "list") && argc == 2) && !(is_set && (argc == 3 || argc == 4)) &&
 	    !(!strcmp(verb, "forget") && argc == 3))
-		return ctl_fail(EX_USAGE, "durable: expected list, set NAME [HOLD] or forget NAME");
+		return ctl_fail(EX_USAGE,
+				"durable: expected list, set [--board] NAME [HOLD] or forget "
+				"NAME");
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list")  ? list(c, &r)
-	    : !strcmp(verb, "set") ? set_name(c, &r, argv[2], argc == 4 ? argv[3] : NULL)
-				   : forget(c, &r, argv[2]);
+	e = is_set		    ? set_name(c, &r, is_board, argv[2], argc == 4 ? argv[3] : NULL)
+	    : !strcmp(verb, "list") ? list(c, &r)
+				    : forget(c, &r, argv[2]);
 	ctl_redis_close(&r);
 	return e;
 }

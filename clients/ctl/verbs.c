@@ -66,7 +66,7 @@ const struct ctl_verb ctl_verbs[] = {
 	 ctl_clients, NULL},
 	{"reload", "[--endpoint E --key FILE]", "have the daemon read its configuration anew",
 	 ctl_reload, NULL},
-	{"durable", "list | set NAME [HOLD] | forget NAME",
+	{"durable", "list | set [--board] NAME [HOLD] | forget NAME",
 	 "durable names and how long history is held for them", ctl_durable, NULL},
 	{"quarantine", "list | show ID | retry ID | drop ID", "entries that were set aside",
 	 ctl_quarantine, NULL},

@@ -126,10 +126,17 @@ def tail_with_a_durable_name_acknowledges_what_it_printed_and_goes_on_there(b):
     one, = rows(ctl(b, "--json", "durable", "list"))
     assert one["name"] == "desk" and one["hold_ms"] == 2 * 3600 * 1000 and one["cursor"], one
     assert "desk" in ctl(b, "durable", "list")
+    assert one["board"] is False
+    ctl(b, "durable", "set", "--board", "wall", "1d")
+    names = {n["name"]: n for n in rows(ctl(b, "--json", "durable", "list"))}
+    assert set(names) == {"desk", "wall"} and names["wall"] == {"name": "wall", "board": True, "hold_ms": 86400000, "cursor": None}, names
+    assert "desk is registered as no board's" in ctl(b, "durable", "set", "--board", "desk", code=DATAERR)
+    assert "dibaoctl durable set" in ctl(b, "tail", "--name", "wall", code=NOPERM), "it is for boards"
+    ctl(b, "durable", "forget", "wall")
     ctl(b, "durable", "forget", "desk")
     ctl(b, "durable", "forget", "desk", code=DATAERR)
     assert "dibaoctl durable set" in ctl(b, "tail", "--name", "desk", code=NOPERM)
-    for wrong in (["set"], ["set", "x", "soon"], ["list", "x"], []):
+    for wrong in (["set"], ["set", "x", "soon"], ["list", "x"], [], ["set", "--board"], ["forget", "--board", "x"]):
         ctl(b, "durable", *wrong, code=USAGE)
 
 

@@ -43,19 +43,19 @@ def withdrawn(s, pids, n, seconds=10):
 
 
 def private_reads(b):
-    """What the outer daemon's user was refused, but for its own question at each start."""
+    """What the outer daemon's user was refused, but for its own questions at each start."""
     return [e for e in b.r.acl_log() if e["username"] == "dibaod-public"
-            and not (e["object"] == BASE + "private" and e["count"] <= 2)]
+            and not (e["object"] in [BASE + k for k in ("private", "private-now", "cursors")] and e["count"] <= 2)]
 
 
 @test
 def a_board_is_served_outside_and_nothing_is_asked_that_the_user_may_not(b):
     o = Two(b)
-    b.durable("wall-1")
     o.policy["wall"]["durable"] = "wall-1"
     o.reload()
     o.outside.process.signal(signal.SIGHUP)
     o.outside.wait_log("reloaded")
+    until(lambda: b.r.hexists(b.key("durable-public"), "wall-1"), "the inner daemon has registered its name")
     for i in range(5):
         b.publish(event(f"a-{i}", "award"))
         b.publish(event(f"p-{i}", "penalty"))
@@ -135,6 +135,26 @@ def who_is_no_board_is_refused_outside_with_the_reason(b):
 
 
 @test
+def a_board_whose_name_is_registered_as_no_boards_is_refused_with_the_cure(b):
+    o = Two(b)
+    b.durable("wall-1")
+    b.expected = "durable name wall-1 is registered as no board's: forget it first"
+    o.policy["wall"]["durable"] = "wall-1"
+    o.reload()
+    b.d.wait_log(b.expected)
+    o.outside.process.signal(signal.SIGHUP)
+    o.outside.wait_log("reloaded")
+    for endpoint in (b.d.tcp, o.outside.tcp):
+        assert o.refusal("wall", endpoint=endpoint, view="public", start="resume", name="wall-1") == \
+            (REFUSED, "durable name is not registered as a board's: dibaoctl durable set --board NAME")
+    dibaoctl(b, "--redis", "unix:" + b.redis_socket, "durable", "forget", "wall-1")
+    dibaoctl(b, "--redis", "unix:" + b.redis_socket, "durable", "set", "--board", "wall-1")
+    s = o.wall(start="resume", name="wall-1")
+    b.publish(event("a-1", "award"))
+    shown(s, {}, 1)
+
+
+@test
 def it_does_not_start_as_a_user_who_can_read_what_is_private(b):
     o = Two(b)
     o.outside.stop()
@@ -142,6 +162,13 @@ def it_does_not_start_as_a_user_who_can_read_what_is_private(b):
     o.outside.configure(redis_user="dibaod", redis_password_file=b.path("dibaod.password"))
     o.outside.start(wait=False)
     assert o.outside.process.wait() == CONFIG and re.search(b.expected, o.outside.log())
+    b.expected = "at the places of others than boards"
+    for key in ("private-now", "cursors"):
+        b.r.execute_command("ACL", "SETUSER", "dibaod-public", f"%R~{BASE}{key}")
+        o.outside.configure(redis_user="dibaod-public", redis_password_file=b.path("dibaod-public.password"))
+        o.outside.start(wait=False)
+        assert o.outside.process.wait() == CONFIG, key
+        dibaoctl(b, "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply", "--replace", "dibaod-public")
     o.outside.configure(redis_user="", redis_password_file="")
     p = subprocess.run([BUILD + "/bin/dibaod", "-c", o.outside.config, "--check-config"], capture_output=True, text=True)
     assert p.returncode == CONFIG and "audience: public needs redis_user" in p.stderr, p.stderr

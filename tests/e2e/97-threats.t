@@ -45,9 +45,10 @@ def a_publishers_password_forges_empties_and_reads_what_is_scheduled_but_nothing
 
 
 @test
-def the_outer_daemons_password_reads_nothing_private_but_reaches_every_cursor_and_the_receipts(b):
+def the_outer_daemons_password_reads_nothing_private_and_reaches_boards_places_alone(b):
     outer, = users(b, "dibaod-public")
     b.durable("gateway")
+    b.call("dibao_durable", "set-board", "wall", 10**9)
     b.publish(event("p-1", "penalty"))
     b.publish(event("p-2", "penalty", retracts="p-1"))
     b.publish(event("a-1", "award"))
@@ -55,16 +56,74 @@ def the_outer_daemons_password_reads_nothing_private_but_reaches_every_cursor_an
     b.call("dibao_hide", "F000009", "0")
     assert outer.zrange(b.key("withdrawn"), 0, -1) == [b"a-1"], "public ones alone"
     assert outer.hgetall(b.key("hidden")) == {b"F000009": b"0"}
-    assert outer.hgetall(b.key("durable")) == {b"gateway": str(10**9).encode()}
+    assert outer.hgetall(b.key("durable-public")) == {b"wall": str(10**9).encode()}
     for key in ("private", "private-now", "withdrawn-private", "uid:p-1", "uid:a-1", "scheduled", "quarantine", "tail", "roster",
-                "shown:F000001", "audit", "lost"):
+                "shown:F000001", "audit", "lost", "durable", "cursors", "lease:gateway"):
         may_not(outer, "EXISTS", b.key(key))
-    outer.hset(b.key("cursors"), "gateway", "1 9-9 9-9 9-9 9-9")
-    outer.hset(b.key("lease:gateway"), mapping={"instance": "00", "until": "9999999999999"})
+    outer.hset(b.key("cursors-public"), "wall", "1 9-9 9-9 9-9 9-9")
+    outer.hset(b.key("lease-public:wall"), mapping={"instance": "00", "until": "9999999999999"})
     b.r.xadd(b.key("receipts"), {"name": "x"})
     outer.execute_command("XADD", b.key("receipts"), *EMPTY)
     assert b.r.xlen(b.key("receipts")) == 0
     may_not(outer, "XADD", b.key("public"), "*", "e", "x")
+    may_not(outer, "HSET", b.key("durable-public"), "gateway", "1")
+
+
+@test
+def with_it_a_gateway_is_neither_silenced_nor_moved_nor_told_of(b):
+    outer, = users(b, "dibaod-public")
+    b.durable("gateway")
+    lease = b.call("dibao_lease", "gateway", "aa", 60000, "inner")
+    b.call("dibao_cursors", "gateway", *lease[1:3], *["5-0"] * 4)
+    before = b.r.hgetall(b.key("cursors")), b.r.hgetall(b.key("lease:gateway"))
+    may_not(outer, "HSET", b.key("cursors"), "gateway", "1 9-9 9-9 9-9 9-9")
+    may_not(outer, "HSET", b.key("lease:gateway"), "until", "0")
+    for key in ("lease:gateway", "cursors", "durable", "lease:new"):
+        may_not(outer, "XADD", b.key(key), "*", "x", "y")
+    # By the functions, which run with its rights, and with all that it may write in a gateway's name.
+    outer.hset(b.key("lease-public:gateway"), mapping={"instance": "aa", "epoch": "1", "counter": "1", "until": "9999999999999"})
+    for board in ("board", "other"):
+        told = []
+        for name in ("gateway", "nobody"):
+            try:
+                told.append(outer.execute_command("FCALL", "dibao_lease", 1, BASE, name, "bb", 60000, "outer", board))
+            except redis_client.exceptions.ResponseError as e:
+                told.append(str(e))
+        assert told[0] == told[1] and "DIBAO_NODURABLE" in told[0], told
+    for call in (["dibao_cursors", "gateway", "1", "1", *["9-9"] * 4], ["dibao_renew", 1, "gateway", "aa", "1", "1"],
+                 ["dibao_unlease", "gateway", "aa", "1", "1"]):
+        answer = outer.execute_command("FCALL", call[0], 1, BASE, *call[1:])
+        assert answer in (0, [0]), (call, answer)
+    for call in (["dibao_durable", "set-board", "gateway", "1", "x"], ["dibao_durable", "forget", "gateway", "x"], ["dibao_durables"],
+                 ["dibao_receipt", "gateway", "aa", "1", "1", "k", "1", "1", ""]):
+        try:
+            said = outer.execute_command("FCALL", call[0], 1, BASE, *call[1:])
+            raise AssertionError(f"may {call}: {said}")
+        except redis_client.exceptions.ResponseError:
+            pass
+    assert (b.r.hgetall(b.key("cursors")), b.r.hgetall(b.key("lease:gateway"))) == before
+    assert b.call("dibao_renew", 60000, "gateway", "aa", *lease[1:3]) == [1]
+    assert b.r.xlen(b.key("receipts")) == 0
+
+
+@test
+def what_it_writes_in_boards_places_stops_no_other_name(b):
+    outer, = users(b, "dibaod-public")
+    b.durable("gateway")
+    b.call("dibao_durable", "set-board", "wall", 10**9)
+    tokens = [b.call("dibao_lease", name, "aa", 60000, "inner", kind)[1:3] for name, kind in (("wall", "board"), ("gateway", "other"))]
+    for junk in ("x", "1 x y z w", "1 9-9", "9" * 300, "", "1 " + "9" * 70 + "-1 1-1 1-1 1-1"):
+        outer.hset(b.key("cursors-public"), "wall", junk)
+        at = str(len(junk) + 1)
+        assert b.call("dibao_cursors", "wall", *tokens[0], *["7-0"] * 4, "gateway", *tokens[1], *[at + "-0"] * 4) == [1, 1], junk
+        outer.hset(b.key("cursors-public"), "wall", junk)
+        names = {n[0]: n for n in zip(*[iter(b.call("dibao_durables"))] * 4)}
+        assert set(names) == {b"wall", b"gateway"} and len(names[b"wall"][2]) < 257
+        outer.hset(b.key("lease-public:wall"), mapping={"counter": junk, "until": junk, "epoch": junk})
+        assert b.call("dibao_renew", 60000, "wall", "aa", *tokens[0], "gateway", "aa", *tokens[1]) == [0, 1], junk
+        outer.hset(b.key("lease-public:wall"), mapping={"counter": tokens[0][1], "until": 0, "epoch": tokens[0][0]})
+    for key in ("cursors-public", "lease-public:next", "lease-public:wall"):
+        may_not(outer, "XADD", b.key(key), "*", "x", "y")  # of another type, on which every function would stumble
 
 
 @test

@@ -261,6 +261,29 @@ static void a_registered_name_that_is_behind_keeps_its_entries_within_its_limit(
 	assert_int_equal(run(f, "XLEN " BASE "private"), 20);
 }
 
+static void a_boards_name_keeps_what_is_public_alone_whatever_stands_for_its_place(void **state)
+{
+	static const char *const places[] = {"1 0-0 0-0 0-0 0-0", "no place"};
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){(uint64_t)now_ms(CLOCK_REALTIME), 0};
+	}
+	add_old(f, "private", 95 * DAY, 10);
+	add_old(f, "public", 420 * DAY, 10); /* beyond the limit */
+	add_old(f, "public", 405 * DAY, 10); /* held */
+	for (size_t i = 0; i < 2; i++) {
+		run(f, "FCALL dibao_durable 1 " BASE " set-board board-%d %llu", (int)i,
+		    (unsigned long long)(14 * DAY));
+		run(f, "HSET " BASE "cursors-public board-%d %s", (int)i, places[i]);
+	}
+	start(f, tail);
+	wait_until(f, counters(f)->n_trimmed == 20);
+	assert_int_equal(run(f, "XLEN " BASE "private"), 0);
+	assert_int_equal(run(f, "XLEN " BASE "public"), 10);
+}
+
 static void nothing_is_trimmed_that_no_daemon_has_read(void **state)
 {
 	struct fixture *f = *state;
@@ -305,6 +328,24 @@ static long long n_calls(struct fixture *f)
 	return n;
 }
 
+static void a_place_of_another_that_cannot_be_read_stops_trimming(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	long long before;
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){(uint64_t)now_ms(CLOCK_REALTIME), 0};
+	}
+	add_old(f, "private", 120 * DAY, 10);
+	run(f, "FCALL dibao_durable 1 " BASE " set gateway %llu", (unsigned long long)(14 * DAY));
+	run(f, "HSET " BASE "cursors gateway %s", "no place");
+	before = n_calls(f);
+	start(f, tail);
+	wait_until(f, n_calls(f) - before >= 5); /* turns later than the one that trims */
+	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
+}
+
 static void the_queues_time_is_kept_turn_by_turn_and_a_turn_is_a_second(void **state)
 {
 	struct fixture *f = *state;
@@ -317,8 +358,8 @@ static void the_queues_time_is_kept_turn_by_turn_and_a_turn_is_a_second(void **s
 		assert_true(sd_event_run(f->event, 20 * 1000) >= 0);
 		passed = now_ms(CLOCK_MONOTONIC) - begin;
 	} while (passed < 2000);
-	/* One call each turn, and in the second turn one for each channel. */
-	assert_true(n_calls(f) - before <= DIBAO_CHANNEL_COUNT + 2 + passed / 1000);
+	/* One call each turn, and in the second turn one more and one for each channel. */
+	assert_true(n_calls(f) - before <= DIBAO_CHANNEL_COUNT + 3 + passed / 1000);
 	wait_until(f, llabs(queue_clock_ms(&f->clock) - now_ms(CLOCK_REALTIME)) < 5000);
 }
 
@@ -461,6 +502,8 @@ int main(void)
 		TEST(the_tails_place_is_stored_within_its_second_and_never_goes_back),
 		TEST(old_entries_are_trimmed_by_their_channels_age_in_steps),
 		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),
+		TEST(a_boards_name_keeps_what_is_public_alone_whatever_stands_for_its_place),
+		TEST(a_place_of_another_that_cannot_be_read_stops_trimming),
 		TEST(nothing_is_trimmed_that_no_daemon_has_read),
 		TEST(an_id_from_the_future_is_alarmed_and_stops_trimming),
 		TEST(the_queues_time_is_kept_turn_by_turn_and_a_turn_is_a_second),
