@@ -6,6 +6,7 @@
  *   takeover.c  what the outbox has open becomes the backlog, once the lease is ours
  *   sender.c    what is due is looked at again, made into a text, and handed to a gateway
  *   news.c      what gateways tell of it
+ *   doubt.c     what becomes of one that may have been sent, when no gateway tells
  *   incoming.c  what its reader answers
  *   steps.c     every change of a row, and where an item waits after it
  *   report.c    every change is told to the daemon
@@ -152,6 +153,14 @@ void news_flush(struct core *c, struct item *i);
 /* The item goes: its receipts are asked of the row. */
 void news_orphan(struct core *c, struct item *i);
 void news_drop_all(struct core *c);
+
+/* ---- doubt.c ---- */
+
+/* The wait of an ambiguous item is over: it waits on, or its row is being written. */
+void doubt_over(struct core *c, struct item *i);
+/* Of a gateway; see driver.h. */
+void doubt_on_holds(struct driver *d, const char *id, unsigned attempt, enum driver_holds holds,
+		    const char *why, void *userdata);
 
 /* ---- steps.c ---- */
 

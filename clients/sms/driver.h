@@ -12,6 +12,9 @@
  * in any order, twice, or never; the caller sorts that out (notice.h). A driver that can be reached
  * by others checks driver_receipt.token; the caller compares it with the one of the submit.
  *
+ * Where a gateway can be asked what it still holds (ask() is there, and does not return -ENOTSUP),
+ * a text whose submit was ambiguous is asked about before anything else is done with it.
+ *
  * Which of a gateway's codes mean what is not a driver's business: it hands up the code as the
  * gateway wrote it, and codes.h says what to do.
  *
@@ -90,6 +93,20 @@ struct driver_receipt {
 	char code[DRIVER_CODE_MAX];
 };
 
+/* A text of which nobody knows whether the gateway took it. */
+struct driver_question {
+	const char *id;
+	unsigned attempt;
+	const char *phone; /* as it was then; "": not known any more */
+	const char *hash;  /* of the text: 32 hex digits, see notice.h */
+};
+
+enum driver_holds {
+	DRIVER_HOLDS_TEXT, /* it lies there, and goes out by itself: a receipt will tell */
+	DRIVER_HOLDS_NONE, /* it is not there: never was, or went out, and its receipt is lost */
+	DRIVER_HOLDS_UNKNOWN,
+};
+
 enum driver_health {
 	DRIVER_UP,
 	DRIVER_DEGRADED, /* takes texts, cannot send them on at the moment */
@@ -113,6 +130,10 @@ struct driver_options {
 	 * is. */
 	void (*on_answer)(struct driver *d, const char *from, const char *text, size_t len,
 			  void *ticket, void *userdata);
+	/* What the gateway holds of a text that was asked about; `why` in words, without personal
+	 * data, if that is unknown. */
+	void (*on_holds)(struct driver *d, const char *id, unsigned attempt,
+			 enum driver_holds holds, const char *why, void *userdata);
 	/* Health changed; `why` in words, without personal data. */
 	void (*on_health)(struct driver *d, enum driver_health health, const char *why,
 			  void *userdata);
@@ -130,6 +151,10 @@ struct driver_ops {
 	unsigned (*room)(struct driver *d);
 	/* taken: it is on disk. NULL: its receipts need no answer. */
 	void (*receipt_done)(struct driver *d, void *ticket, bool taken);
+	/* NULL: it cannot be asked. 0: on_holds follows, not from within, once for each id and
+	 * attempt however often that was asked by then; none follows when the driver is freed.
+	 * -ENOTSUP: not as it is configured; -EAGAIN: too many questions: again later. */
+	int (*ask)(struct driver *d, const struct driver_question *q);
 	enum driver_health (*health)(struct driver *d);
 	void (*classify)(const struct driver_reply *reply, struct driver_result *ret);
 	/* get(): a field of what the gateway sent, of a query or a file; NULL = it has none. 0,

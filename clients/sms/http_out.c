@@ -18,6 +18,8 @@ struct exchange {
 	char *body; /* owned: of the answer */
 	size_t len;
 	http_out_fn fn;
+	http_out_piece_fn on_piece;
+	size_t piece_max;
 	void *userdata;
 };
 
@@ -99,6 +101,10 @@ static size_t on_body(char *p, size_t size, size_t n, void *userdata)
 	char *body;
 
 	n *= size;
+	if (x->on_piece) {
+		x->len += n;
+		return x->len <= x->piece_max && x->on_piece(p, n, x->userdata) ? n : 0;
+	}
 	if (x->len + n > HTTP_OUT_BODY_MAX)
 		return 0; /* ends it: no gateway of ours says so much */
 	body = realloc(x->body, x->len + n + 1);
@@ -145,7 +151,7 @@ static void answer(struct exchange *x, int transport)
 	r.status = (int)status;
 	body = x->body;
 	r.body = body ? body : "";
-	r.len = x->len;
+	r.len = body ? x->len : 0;
 	x->body = NULL;
 	exchange_free(x);
 	fn(&r, userdata);
@@ -280,6 +286,8 @@ int http_out_send(struct http_out *h, const struct http_out_request *r, http_out
 		return -ENOMEM;
 	x->h = h;
 	x->fn = fn;
+	x->on_piece = r->on_piece;
+	x->piece_max = r->piece_max;
 	x->userdata = userdata;
 	x->easy = curl_easy_init();
 	x->next = h->first;

@@ -17,6 +17,9 @@ struct http_out;
 enum { HTTP_OUT_BODY_MAX = 65536, HTTP_OUT_HEADERS_MAX = 16 };
 
 typedef void (*http_out_fn)(const struct driver_reply *reply, void *userdata);
+/* A piece of an answer's body, as it comes; nothing may be sent from within. False ends the
+ * exchange, as garbage. */
+typedef bool (*http_out_piece_fn)(const char *p, size_t n, void *userdata);
 
 struct http_out_request {
 	const char *url;
@@ -24,6 +27,9 @@ struct http_out_request {
 	const char *body;			       /* NULL: GET, else POST */
 	size_t body_len;
 	unsigned timeout_ms;
+	/* Not NULL: the body goes there, up to piece_max bytes of it, and fn's reply has none. */
+	http_out_piece_fn on_piece;
+	size_t piece_max;
 };
 
 int http_out_new(struct http_out **ret, sd_event *event);

@@ -9,7 +9,10 @@
  * with status_url, what is older than a look that found nothing waiting.
  *
  * Health is what its answers say ("3: Queued": no SMSC is up) and, with status_url, what
- * status.xml does, every STATUS_MS.
+ * status.xml does, every STATUS_MS. With store_url, and if something was asked, a look at the store
+ * follows: at most one in STATUS_MS, STORE_MAX bytes and half of STATUS_MS long. A bearerbox that
+ * has no store on disk tells of none of its texts, and one that has just started gets those that a
+ * smsbox still had only then: what they do not have counts for nothing.
  */
 #include "kannel.h"
 #include "credential.h"
@@ -28,6 +31,8 @@
 enum {
 	INSIDE_MS = 300000,
 	STATUS_MS = 10000,
+	SETTLE_MS = 20000, /* smsbox connects anew every 10 s */
+	STORE_MAX = 32 << 20,
 	IN_FLIGHT_MAX = 64,
 	SECRET_MAX = 128,
 	HEADER_MAX = 640,
@@ -54,6 +59,8 @@ struct kannel {
 	unsigned n_in_flight;
 	enum driver_health health;
 	sd_event_source *status;
+	struct kannel_questions *questions; /* owned */
+	struct kannel_store *store;	    /* owned; NULL: no look is under way */
 	char password[SECRET_MAX], status_password[SECRET_MAX];
 };
 
@@ -233,7 +240,73 @@ static int submit(struct driver *d, const struct driver_text *text)
 	return 0;
 }
 
-/* ---- health ---- */
+/* ---- health, and the store ---- */
+
+/* An answer with the status-password: of status.xml, or of the store. */
+static int get(struct kannel *k, const char *at, http_out_piece_fn on_piece, http_out_fn fn)
+{
+	char url[700];
+	struct http_out_request r = {.url = url,
+				     .timeout_ms = STATUS_MS / 2,
+				     .on_piece = on_piece,
+				     .piece_max = STORE_MAX};
+	int e;
+
+	snprintf(url, sizeof url, "%s?password=%s", at, k->status_password);
+	e = http_out_send(k->http, &r, fn, k);
+	explicit_bzero(url, sizeof url);
+	return e;
+}
+
+static bool on_store_piece(const char *p, size_t n, void *userdata)
+{
+	struct kannel *k = userdata;
+
+	return kannel_store_feed(k->store, p, n);
+}
+
+static void on_store(const struct driver_reply *reply, void *userdata)
+{
+	struct kannel *k = userdata;
+	bool whole = kannel_store_end(k->store) == 0;
+
+	free(k->store);
+	k->store = NULL;
+	if (reply->transport == -ECANCELED)
+		return;
+	kannel_questions_answer(k->questions,
+				reply->transport == 0 && reply->status == 200 && whole
+					? NULL
+					: "store_url does not answer as bearerbox does");
+}
+
+static void look_at_store(struct kannel *k, const struct kannel_status *s)
+{
+	if (k->store || !kannel_questions_any(k->questions))
+		return;
+	if (!s->has_store || s->uptime_ms < SETTLE_MS) {
+		kannel_questions_answer(k->questions, s->has_store
+							      ? "bearerbox has just started"
+							      : "bearerbox has no store on disk");
+		return;
+	}
+	k->store = malloc(sizeof *k->store);
+	if (!k->store)
+		return;
+	kannel_questions_look(k->questions);
+	kannel_store_begin(k->store, kannel_questions_saw, k->questions);
+	if (get(k, k->config->store_url, on_store_piece, on_store) < 0) {
+		free(k->store);
+		k->store = NULL;
+	}
+}
+
+static int ask(struct driver *d, const struct driver_question *q)
+{
+	struct kannel *k = (struct kannel *)d;
+
+	return k->config->store_url[0] ? kannel_questions_add(k->questions, q) : -ENOTSUP;
+}
 
 static void on_status(const struct driver_reply *reply, void *userdata)
 {
@@ -245,6 +318,9 @@ static void on_status(const struct driver_reply *reply, void *userdata)
 	if (reply->transport < 0 || reply->status != 200 ||
 	    kannel_parse_status(reply->body, &s) < 0) {
 		set_health(k, DRIVER_DEGRADED, "status_url does not answer as bearerbox does");
+		if (!k->store)
+			kannel_questions_answer(k->questions,
+						"status_url does not answer as bearerbox does");
 		return;
 	}
 	if (s.queued == 0)
@@ -253,17 +329,14 @@ static void on_status(const struct driver_reply *reply, void *userdata)
 		set_health(k, DRIVER_UP, "an SMSC is online");
 	else
 		set_health(k, DRIVER_DEGRADED, "no SMSC is online");
+	look_at_store(k, &s);
 }
 
 static int on_status_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct kannel *k = userdata;
-	char url[700];
-	struct http_out_request r = {.url = url, .timeout_ms = STATUS_MS / 2};
 
-	snprintf(url, sizeof url, "%s?password=%s", k->config->status_url, k->status_password);
-	(void)http_out_send(k->http, &r, on_status, k);
-	explicit_bzero(url, sizeof url);
+	(void)get(k, k->config->status_url, NULL, on_status);
 	(void)sd_event_source_set_time(source, usec + STATUS_MS * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -297,6 +370,7 @@ static struct driver *destroy(struct driver *d)
 	sd_event_source_disable_unref(k->status);
 	kannel_unlisten(d);
 	k->http = http_out_free(k->http);
+	k->questions = kannel_questions_free(k->questions);
 	while (k->first)
 		inside_remove(k, k->first);
 	explicit_bzero(k, sizeof *k);
@@ -327,7 +401,8 @@ static int create(struct driver **ret, const struct driver_options *opt)
 	k->driver = (struct driver){.ops = &driver_kannel, .opt = *opt};
 	k->config = opt->settings;
 	k->common = opt->common;
-	r = read_secret(k->password, k->config->password_file);
+	k->questions = kannel_questions_new(&k->driver);
+	r = k->questions ? read_secret(k->password, k->config->password_file) : -ENOMEM;
 	if (r == 0)
 		r = http_out_new(&k->http, opt->event);
 	if (r == 0 && k->common->reply_key_file[0])
@@ -358,6 +433,7 @@ const struct driver_ops driver_kannel = {
 	.submit = submit,
 	.room = room,
 	.receipt_done = receipt_done,
+	.ask = ask,
 	.health = health,
 	.classify = kannel_classify,
 	.parse_receipt = kannel_parse,

@@ -228,13 +228,27 @@ static unsigned long number_in(const char *from, const char *to, const char *tag
 	return at && (!to || at < to) ? strtoul(at + strlen(tag), NULL, 10) : 0;
 }
 
+/* "running, uptime 0d 0h 0m 2s" */
+static uint64_t uptime_of(const char *xml)
+{
+	const char *at = strstr(xml, "uptime ");
+	unsigned d, h, m, s;
+
+	if (!at || sscanf(at, "uptime %5ud %2uh %2um %2us", &d, &h, &m, &s) != 4)
+		return 0;
+	return (((uint64_t)d * 24 + h) * 60 + m) * 60000 + s * UINT64_C(1000);
+}
+
 int kannel_parse_status(const char *xml, struct kannel_status *ret)
 {
-	const char *smscs = strstr(xml, "<smscs>");
+	const char *smscs = strstr(xml, "<smscs>"), *store = strstr(xml, "<storesize>");
 	struct kannel_status s = {0};
 
-	if (!strstr(xml, "<gateway>"))
+	/* "Denied" stands within the element, with 200. */
+	if (!strstr(xml, "<gateway>") || !smscs)
 		return -EBADMSG;
+	s.has_store = store && store[strlen("<storesize>")] != '-';
+	s.uptime_ms = uptime_of(xml);
 	s.queued = number_in(xml, smscs, "<storesize>");
 	for (const char *at = smscs; at && (at = strstr(at, "<smsc>"));) {
 		const char *end = strstr(at, "</smsc>"), *online = strstr(at, "<status>online");

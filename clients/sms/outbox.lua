@@ -289,6 +289,17 @@ local function look(keys, args)
 	return r
 end
 
+-- What its gateway is asked about one that may have been sent. args: uid, badge. Reply: state, attempt,
+-- hash, when it was intended, gateway, and of the badge the roster's row
+local function doubt(keys, args)
+	local r = redis.call('HMGET', row_key(keys[1], args[1]), 's', 'n', 'h', 'ti', 'g')
+	r[6] = redis.call('HGET', keys[1] .. 'roster', args[2])
+	for j = 1, 6 do
+		r[j] = r[j] or ''
+	end
+	return r
+end
+
 -- args: count. Reply: per uid: uid, state, attempt, reason, since, resent
 local function reports(keys, args)
 	local out = {}
@@ -374,6 +385,7 @@ redis.register_function{ function_name = 'dibao_sms_version', callback = version
 redis.register_function{ function_name = 'dibao_sms_fetch', callback = fetch, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_holders', callback = holders, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_look', callback = look, flags = { 'no-writes' } }
+redis.register_function{ function_name = 'dibao_sms_doubt', callback = doubt, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_reports', callback = reports, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_released', callback = released, flags = { 'no-writes' } }
 redis.register_function{ function_name = 'dibao_sms_batch', callback = batch, flags = { 'no-writes' } }

@@ -449,25 +449,14 @@ static void on_fetched(int result, const redisReply *reply, void *userdata)
 
 static void timer_over(struct core *c, struct item *i)
 {
-	struct step s;
-
-	if (i->state == NOTICE_AMBIGUOUS) {
-		enum notice_policy p =
-			i->type >= 0 && i->type < SMS_TYPES ? c->policy[i->type] : NOTICE_PARK;
-
-		s = (struct step){.to = notice_on_wait_over(p), .reason = NOTICE_REASON_UNKNOWN};
-		s.unserved = s.to == NOTICE_PARKED;
-		if (s.to == NOTICE_QUEUED) {
-			s.reason = NOTICE_REASON_NONE;
-			s.fields[0] = "rs";
-			s.fields[1] = "1";
-		}
-	} else {
-		s = (struct step){.to = NOTICE_NO_RECEIPT,
-				  .reason = NOTICE_REASON_NO_RECEIPT,
-				  .unserved = true};
-	}
-	step_write(c, i, &s, NULL, NULL);
+	if (i->state == NOTICE_AMBIGUOUS)
+		doubt_over(c, i);
+	else
+		step_write(c, i,
+			   &(struct step){.to = NOTICE_NO_RECEIPT,
+					  .reason = NOTICE_REASON_NO_RECEIPT,
+					  .unserved = true},
+			   NULL, NULL);
 }
 
 static struct item *next_due(struct core *c, int64_t now_ms)

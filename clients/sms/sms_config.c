@@ -35,7 +35,8 @@
 		OF_GATEWAY(n, "validity", KIND_MS64, validity_ms, "24h", MINUTE, 7 * DAY, true),   \
 		OF_GATEWAY(n, "status_url", KIND_TEXT, status_url, "", 0, 512, false),             \
 		OF_GATEWAY(n, "status_password_file", KIND_TEXT, status_password_file, "", 0, 512, \
-			   false)
+			   false),                                                                 \
+		OF_GATEWAY(n, "store_url", KIND_TEXT, store_url, "", 0, 512, false)
 
 #define POLICIES "park|drop|resend"
 
@@ -81,6 +82,7 @@ static const struct option_spec rows[] = {
 	{"limits", "batch", KIND_COUNT, AT(batch), "500", 1, 1000000, true, NULL},
 	{"limits", "attempts", KIND_COUNT, AT(attempts), "4", 1, 20, true, NULL},
 	{"after", "ambiguous", KIND_MS, AT(ambiguous_ms), "2min", 100, HOUR, true, NULL},
+	{"after", "asking", KIND_MS64, AT(asking_ms), "1h", 100, 7 * DAY, true, NULL},
 	{"after", "receipt", KIND_MS64, AT(receipt_ms), "3d", 100, 30 * DAY, true, NULL},
 	{"after", "keep", KIND_MS64, AT(keep_ms), "180d", DAY, 3650 * DAY, true, NULL},
 	{"after", "policy_promotion", KIND_TEXT, AT(policy[0]), "drop", 4, 6, true, POLICIES},
@@ -118,6 +120,12 @@ static void check_gateway(const struct sms_config *c, unsigned n, struct option_
 	if (ops == &driver_kannel && strncmp(g->url, "http://", 7) != 0 &&
 	    strncmp(g->url, "https://", 8) != 0)
 		options_fault(p, "gateway-%u: url: expected http:// or https://", n + 1);
+	if (ops == &driver_kannel && g->store_url[0] &&
+	    (!g->status_url[0] || !g->status_password_file[0]))
+		options_fault(p,
+			      "gateway-%u: store_url: expected status_url and "
+			      "status_password_file beside it",
+			      n + 1);
 	if (ops == &driver_kannel && g->rate == 0)
 		options_fault(p,
 			      "gateway-%u: rate: expected at least 1: without one all lies in the "

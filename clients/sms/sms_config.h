@@ -24,6 +24,7 @@ struct gateway_config {
 	unsigned timeout_ms;
 	uint64_t validity_ms;
 	char *status_url, *status_password_file; /* "" = health by its answers alone */
+	char *store_url;			 /* "" = it can't be asked what it holds */
 };
 
 struct sms_config {
@@ -49,7 +50,7 @@ struct sms_config {
 	unsigned cap_minute, cap_hour, cap_day, same_minute, same_hour, batch, attempts;
 	/* [after] */
 	unsigned ambiguous_ms;
-	uint64_t receipt_ms, keep_ms;
+	uint64_t asking_ms, receipt_ms, keep_ms;
 	char *policy[SMS_TYPES];
 	/* [receipts] */
 	char *listen, *receipt_url, *reply_key_file;

@@ -233,6 +233,7 @@ void takeover_open_gateways(struct core *c)
 			.on_result = sender_on_result,
 			.on_receipt = news_on_receipt,
 			.on_answer = incoming_on_answer,
+			.on_holds = doubt_on_holds,
 			.on_health = on_health,
 		};
 		int r;

@@ -37,7 +37,7 @@ class Sms(Notifying):
         where = {"endpoints": "dibaod", "redis": "redis", "signature": "text", "gateway_signs": "text",
                  "disclose": "text", "quiet": "when", "log_level": "log", "listen": "receipts",
                  "receipt_url": "receipts", "reply_key_file": "receipts", "ambiguous": "after", "receipt": "after", "keep": "after",
-                 "redis_user": "redis", "redis_password_file": "redis", "after_leaving": "when"}
+                 "asking": "after", "redis_user": "redis", "redis_password_file": "redis", "after_leaving": "when"}
         where.update({k: "limits" for k in ("cap_minute", "cap_hour", "cap_day", "same_minute", "same_hour", "batch",
                                             "attempts")})
         values = {"name": "sms-1", "endpoints": self.b.d.ipc, "redis": "unix:" + self.b.redis_socket,
@@ -237,7 +237,8 @@ class Kannel:
         return {"driver": "kannel", "fake": "yes", "rate": self.rate, "user": "dibao",
                 "url": f"http://127.0.0.1:{self.sendsms}/cgi-bin/sendsms", "password_file": self.dir + "/sendsms",
                 "status_url": f"http://127.0.0.1:{self.admin}/status.xml", "timeout": "3s",
-                "status_password_file": self.dir + "/status", **more}
+                "status_password_file": self.dir + "/status",
+                "store_url": f"http://127.0.0.1:{self.admin}/store-status.xml", **more}
 
     def start(self):
         self.start_bearerbox()

@@ -159,7 +159,8 @@ static void its_status_says_what_waits_and_what_is_online(void **state)
 	(void)state;
 	assert_int_equal(
 		kannel_parse_status(
-			"<?xml?><gateway><sms><received><total>1</total></received>"
+			"<?xml?><gateway><status>running, uptime 1d 2h 3m 4s</status>"
+			"<sms><received><total>1</total></received>"
 			"<storesize>3</storesize></sms><dlr><queued>9</queued></dlr><smscs>"
 			"<count>2</count><smsc><name>A</name><status>online 5s</status>"
 			"<queued>4</queued></smsc><smsc><status>re-connecting</status>"
@@ -169,6 +170,15 @@ static void its_status_says_what_waits_and_what_is_online(void **state)
 	assert_int_equal(s.n_smsc, 2);
 	assert_int_equal(s.n_online, 1);
 	assert_int_equal(s.queued, 7);
+	assert_true(s.has_store);
+	assert_int_equal(s.uptime_ms, 93784000);
+	assert_int_equal(kannel_parse_status("<gateway><storesize>-1</storesize><smscs>"
+					     "<count>0</count></smscs></gateway>",
+					     &s),
+			 0);
+	assert_false(s.has_store);
+	assert_int_equal(s.uptime_ms, 0);
+	assert_int_equal(kannel_parse_status("<gateway>\nDenied</gateway>", &s), -EBADMSG);
 	assert_int_equal(kannel_parse_status("<html>Denied</html>", &s), -EBADMSG);
 	assert_int_equal(kannel_parse_status("<gateway><smscs><smsc>", &s), -EBADMSG);
 }

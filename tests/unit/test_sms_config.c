@@ -85,6 +85,9 @@ static void what_would_send_wrongly_is_refused(void **state)
 	refused("[gateway-1]\ndriver = kannel\nurl = http://x\nuser = a\npassword_file = b\n"
 		"rate = 0\n",
 		"rate: expected at least 1");
+	refused("[gateway-1]\ndriver = kannel\nurl = http://x\nuser = a\npassword_file = b\n"
+		"store_url = http://x/store-status.xml\n",
+		"store_url: expected status_url");
 	refused("[gateway-1]\ndriver = null\n", "needs fake = yes");
 	refused("[sms]\ndemo = yes\n[gateway-1]\ndriver = kannel\nurl = http://x\nuser = a\n"
 		"password_file = b\n",
