@@ -57,6 +57,54 @@ def each_type_arrives_with_exactly_the_expected_characters_in_one_part_or_severa
     until(lambda: all(b.receipts().get(u, [("", "")])[-1][0] == "delivered" for u in uids), b.receipts)
 
 
+def units(text):
+    return len(text.encode("utf-16-be")) // 2
+
+
+def settled(text):
+    """No character of two units over an edge of 67: a blank behind the part's last pause, or before the character."""
+    pauses, at, pause, i = "。，；：、！？", 0, None, 0
+    while i < len(text):
+        if at % 67 == 0:
+            pause = None
+        if at % 67 == 66 and units(text[i]) == 2:
+            text = text[:pause or i] + " " + text[pause or i:]
+            at, pause, i = 0, None, 0
+            continue
+        at += units(text[i])
+        i += 1
+        pause = i if text[i - 1] in pauses else pause
+    return text
+
+
+@test
+def texts_of_three_parts_and_more_arrive_with_exactly_their_characters_and_none_cut_in_two(b):
+    k, sms = office(b, disclose="mailbox_reply.question mailbox_reply.reply")
+    replies = ["字" * 40, "𠮷" * 25, "字" * 120, "字" + "𠮷" * 60, "𠮷" * 60, "字" * 9 + "，" + "𠮷" * 100, "𠮷" * 9 + "。字" + "𠮷𬭚" * 50,
+               "演，" + "𠮷" * 123, "字" * 250, "字、𠮷" * 62]
+    expected = {}
+    for i, reply in enumerate(replies):
+        badge, question = f"P{i}", "问" * (i % 2) + "𠮷" * 29
+        b.person(badge, "演𠮷", f"1540000010{i}")
+        b.publish(personal(f"r{i}", "演𠮷", "mailbox_reply", badge, body={**BODIES["mailbox_reply"], "ticket": f"T{i}",
+                                                                        "question": question, "reply": reply}))
+        expected[f"1540000010{i}"] = (f"【演示公安】演示：演𠮷同志：您的来信（编号T{i}）已有答复，请登录公安网信箱查看。"
+                                      f"来信：“{question}”答复：“{reply}”")
+    for i in range(len(replies)):
+        b.wait_state(f"r{i}", "delivered", seconds=30)
+    arrived = dict(k.in_parts())
+    assert len(k.in_parts()) == len(replies) and arrived.keys() == expected.keys(), arrived.keys()
+    settles = 0
+    for i, (number, text) in enumerate(expected.items()):
+        parts, row = arrived[number], b.row(f"r{i}")
+        assert "".join(parts) == settled(text), (number, parts, settled(text))
+        assert all(units(p) == 67 for p in parts[:-1]) and 0 < units(parts[-1]) <= 67, [units(p) for p in parts]
+        assert int(row["p"]) == len(parts) and row["h"] == hash_of("".join(parts)), row
+        settles += settled(text) != text
+    assert {len(p) for p in arrived.values()} >= {3, 4, 5, 6}, {len(p) for p in arrived.values()}
+    assert settles >= 4, settles
+
+
 def receipt(sms, uid, type, n=1, token=None, b=None, code="UNDELIV"):
     """As Kannel brings it; with the right token if b is given. The answer's status."""
     if token is None:

@@ -273,7 +273,11 @@ class Kannel:
             return b""
 
     def texts(self):
-        """[(number, text)] that arrived at fakesmsc whole: parts are put together, each must be there once."""
+        """[(number, text)] that arrived at fakesmsc whole."""
+        return [(number, "".join(parts)) for number, parts in self.in_parts()]
+
+    def in_parts(self):
+        """[(number, [its parts])]: each part must be there once, and be text by itself, with no character cut in two."""
         texts, parts = [], {}
         with open(self.got, errors="replace") as f:
             lines = re.findall(r"Got message \d+: <\S+ (\S+) (ucs-2|text|udh) (\S+)(?: data| ucs-2)? ?(\S*)>", f.read())
@@ -284,11 +288,11 @@ class Kannel:
                     urllib.parse.unquote_to_bytes(second.replace("+", " ")))
             else:
                 raw = urllib.parse.unquote_to_bytes(first.replace("+", " "))
-                texts.append((number, raw.decode("utf-16-be") if kind == "ucs-2" else raw.decode()))
+                texts.append((number, [raw.decode("utf-16-be") if kind == "ucs-2" else raw.decode()]))
         for (number, _, n), got in parts.items():
             if len(got) == n:
                 assert all(len(g) == 1 for g in got.values()), "a part came twice"
-                texts.append((number, b"".join(got[i][0] for i in range(1, n + 1)).decode("utf-16-be")))
+                texts.append((number, [got[i][0].decode("utf-16-be") for i in range(1, n + 1)]))
         return texts
 
 
