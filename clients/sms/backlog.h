@@ -7,7 +7,8 @@
  * and waiting for a receipt until then); or in its batch, for a release; or in none while something
  * is under way for it. Within a lane the order is by due time, then by arrival.
  *
- * Bounded by the caller: BACKLOG_MAX items; beyond it nothing more is taken over from the daemon.
+ * Bounded by the caller: at so many as the option `backlog` says nothing more is taken over from
+ * the daemon.
  */
 #ifndef SMS_BACKLOG_H
 #define SMS_BACKLOG_H
@@ -16,7 +17,7 @@
 
 #include <dibao/event.h>
 
-enum { BACKLOG_MAX = 500000, BACKLOG_BADGE_MAX = 20 };
+enum { BACKLOG_BADGE_MAX = 20 };
 
 enum lane { LANE_URGENT, LANE_BULK, LANE_TIMERS, LANES, LANE_NONE = LANES };
 
@@ -25,8 +26,8 @@ struct news;
 
 struct item {
 	struct item *next; /* in the table */
-	struct item *batch_next;
-	struct batch *batch; /* borrowed; NULL: of none */
+	struct item *batch_next, **batch_prev;
+	struct batch *batch; /* borrowed; NULL: of none; see batches_join() */
 	struct news *news;   /* owned by news.c: receipts that came while something was under way */
 	int64_t due_ms, at_ms, deadline_ms;
 	uint64_t seq;

@@ -6,7 +6,8 @@
  * night is over.
  *
  * Waiting deliveries are bounded by the subscriber's window: what is not acknowledged is not sent
- * more of. Over BACKLOG_MAX open notices nothing more is taken.
+ * more of. At so many open notices as `backlog` says nothing more is taken, urgent or not, until
+ * there are fewer: it stays with the daemon, which keeps it in the queue.
  */
 #include "core.h"
 
@@ -30,7 +31,8 @@ struct intake {
 	struct core *c;
 	struct arrival *first, **end;
 	struct arrival **unsent; /* where the first that was not handed on hangs */
-	size_t n;
+	size_t n, n_sent;	 /* n_sent: on their way to Redis */
+	bool is_full;
 };
 
 int intake_new(struct intake **ret, struct core *c)
@@ -53,7 +55,7 @@ void intake_forget(struct intake *in)
 	}
 	in->first = NULL;
 	in->end = in->unsent = &in->first;
-	in->n = 0;
+	in->n = in->n_sent = 0;
 }
 
 struct intake *intake_free(struct intake *in)
@@ -107,7 +109,16 @@ static void done(struct arrival *a)
 	if (in->unsent == &a->next)
 		in->unsent = p;
 	in->n--;
+	in->n_sent -= a->is_sent;
 	free(a);
+}
+
+/* Not written: once more in the next activity, or at the next pump. */
+static void again(struct arrival *a)
+{
+	a->is_sent = false;
+	a->in->n_sent--;
+	a->in->unsent = &a->in->first;
 }
 
 /* ---- a row that was written ---- */
@@ -133,8 +144,7 @@ static void add_item(struct core *c, const struct dibao_event *ev, enum notice_s
 	i->due_ms = due_ms;
 	memcpy(i->badge, ev->badge.p, ev->badge.len);
 	if (q_len) {
-		i->batch = batches_get(&c->batches, q, q_len);
-		if (i->batch) {
+		if (batches_join(&c->batches, q, q_len, i)) {
 			i->batch->is_known = true;
 			i->batch->n = (uint64_t)outbox_reply_int(reply, 3);
 			i->batch->released = outbox_reply_int(reply, 4) != 0;
@@ -181,8 +191,7 @@ static void on_taken(int result, const redisReply *reply, void *userdata)
 	const char *state;
 
 	if (result != 0) {
-		a->is_sent = false; /* again in the next activity, or at the next pump */
-		a->in->unsent = &a->in->first;
+		again(a);
 		return;
 	}
 	state = outbox_reply_text(reply, 1, &len);
@@ -299,8 +308,7 @@ static void on_withdrawn(int result, const redisReply *reply, void *userdata)
 
 	(void)reply;
 	if (result != 0) {
-		a->is_sent = false;
-		a->in->unsent = &a->in->first;
+		again(a);
 		return;
 	}
 	done(a);
@@ -351,6 +359,7 @@ static void hand_on(struct arrival *a)
 	struct dibao_event ev;
 
 	a->is_sent = true;
+	a->in->n_sent++;
 	if (a->is_withdrawal) {
 		withdraw(a);
 	} else if (dibao_event_parse(&ev, a->bytes, a->len, &err) < 0) {
@@ -363,11 +372,27 @@ static void hand_on(struct arrival *a)
 	}
 }
 
+/* Those on their way to a row count too. */
+static bool is_full(struct intake *in)
+{
+	struct core *c = in->c;
+	size_t n = backlog_count(c->backlog) + in->n_sent;
+	bool full = n >= c->config->backlog;
+
+	if (full && !in->is_full && log_limited("backlog"))
+		log_text(LOG_WARNING,
+			 "%zu notices are open, as many as backlog allows: no more is taken over "
+			 "until there are fewer",
+			 n);
+	in->is_full = full;
+	return full;
+}
+
 void intake_pump(struct intake *in)
 {
 	struct core *c = in->c;
 
-	while (c->active && *in->unsent && backlog_count(c->backlog) < BACKLOG_MAX) {
+	while (c->active && *in->unsent && !is_full(in)) {
 		struct arrival *a = *in->unsent;
 
 		in->unsent = &a->next;
@@ -380,5 +405,6 @@ void intake_reset(struct intake *in)
 {
 	for (struct arrival *a = in->first; a; a = a->next)
 		a->is_sent = false;
+	in->n_sent = 0;
 	in->unsent = &in->first;
 }

@@ -201,6 +201,10 @@ void news_on_receipt(struct driver *d, const struct driver_receipt *receipt, voi
 	struct item *i;
 
 	if (!c->active || c->n_news >= NEWS_MAX) {
+		if (c->active && log_limited("news"))
+			log_text(LOG_WARNING,
+				 "%u receipts wait for Redis: more are refused, and come again",
+				 c->n_news);
 		d->ops->receipt_done(d, ticket, false);
 		return;
 	}

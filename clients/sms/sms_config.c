@@ -81,6 +81,7 @@ static const struct option_spec rows[] = {
 	{"limits", "same_hour", KIND_COUNT, AT(same_hour), "2", 0, CAPS_DAY_MAX, true, NULL},
 	{"limits", "batch", KIND_COUNT, AT(batch), "500", 1, 1000000, true, NULL},
 	{"limits", "attempts", KIND_COUNT, AT(attempts), "4", 1, 20, true, NULL},
+	{"limits", "backlog", KIND_COUNT, AT(backlog), "500000", 10, 5000000, true, NULL},
 	{"after", "ambiguous", KIND_MS, AT(ambiguous_ms), "2min", 100, HOUR, true, NULL},
 	{"after", "asking", KIND_MS64, AT(asking_ms), "1h", 100, 7 * DAY, true, NULL},
 	{"after", "receipt", KIND_MS64, AT(receipt_ms), "3d", 100, 30 * DAY, true, NULL},

@@ -47,7 +47,7 @@ struct sms_config {
 	char *quiet;
 	uint64_t age_ms[SMS_TYPES], age_other_ms, after_leaving_ms; /* in order of dibao_types() */
 	/* [limits] */
-	unsigned cap_minute, cap_hour, cap_day, same_minute, same_hour, batch, attempts;
+	unsigned cap_minute, cap_hour, cap_day, same_minute, same_hour, batch, attempts, backlog;
 	/* [after] */
 	unsigned ambiguous_ms;
 	uint64_t asking_ms, receipt_ms, keep_ms;

@@ -7,8 +7,9 @@
  * until a result says more. A text that is spooled again after a crash has the same name, and
  * replaces itself.
  *
- * in/ is looked at when something is moved into it (inotify), and every minute. Files of out/ and
- * bad/ older than `keep` are removed then too. Directories are 0700, files 0600: who can read them
+ * in/ is looked at when something is moved into it (inotify), and every minute; RESULTS_PER_TURN at
+ * a time, and the next when those are on disk. Files of out/ and bad/ older than `keep` are removed
+ * then too. Directories are 0700, files 0600: who can read them
  * reads texts and numbers.
  */
 #include "spool.h"
@@ -35,7 +36,9 @@ struct spool {
 	int out, in, bad, notify; /* owned descriptors */
 	const struct gateway_config *config;
 	sd_event_source *watch, *sweep, *more;
-	bool is_full; /* the disk; told by health */
+	unsigned n_reading;	/* results and answers handed on, and not done with */
+	bool has_more, has_bad; /* since they were begun: others came; one was not taken */
+	bool is_full;		/* the disk; told by health */
 };
 
 /* What a result's answer needs: its file, to be removed. */
@@ -173,6 +176,7 @@ static void take_result(struct spool *s, const char *name)
 	if (!t)
 		return; /* at the next sweep */
 	snprintf(t->name, sizeof t->name, "%s", name);
+	s->n_reading++;
 	s->driver.opt.on_receipt(&s->driver, &receipt, t, s->driver.opt.userdata);
 }
 
@@ -202,6 +206,7 @@ static void take_answer(struct spool *s, const char *name)
 	if (!t)
 		return; /* at the next sweep */
 	snprintf(t->name, sizeof t->name, "%s", name);
+	s->n_reading++;
 	s->driver.opt.on_answer(&s->driver, from, body, strlen(body), t, s->driver.opt.userdata);
 }
 
@@ -210,10 +215,13 @@ static void receipt_done(struct driver *d, void *ticket, bool taken)
 	struct spool *s = (struct spool *)d;
 	struct ticket *t = ticket;
 
-	/* One that was not taken stays, and is read again. */
+	/* One that was not taken stays, and is read again with the next sweep. */
 	if (taken)
 		unlinkat(s->in, t->name, 0);
+	s->has_bad |= !taken;
 	free(t);
+	if (--s->n_reading == 0 && s->has_more && !s->has_bad)
+		(void)sd_event_source_set_enabled(s->more, SD_EVENT_ON);
 }
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -223,8 +231,7 @@ static bool has_suffix(const char *name, const char *suffix)
 	return name[0] != '.' && n > k && !strcmp(name + n - k, suffix);
 }
 
-/* True if there are more. A result that is under way is read once more at the worst, which changes
- * nothing. */
+/* True if there are more. */
 static bool read_in(struct spool *s)
 {
 	int fd = openat(s->in, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -272,8 +279,15 @@ static void remove_old(int dirfd, uint64_t keep_ms)
 static int on_more(sd_event_source *source, void *userdata)
 {
 	struct spool *s = userdata;
+	bool more = true;
 
-	return sd_event_source_set_enabled(source, read_in(s) ? SD_EVENT_ON : SD_EVENT_OFF);
+	if (s->n_reading == 0) {
+		s->has_more = s->has_bad = false;
+		more = read_in(s);
+	}
+	s->has_more = more;
+	return sd_event_source_set_enabled(
+		source, more && !s->has_bad && s->n_reading == 0 ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 static int on_watch(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -59,6 +59,7 @@ bool step_place(struct core *c, struct item *i)
 
 	if (notice_is_final(i->state)) {
 		news_orphan(c, i);
+		batches_leave(&c->batches, i);
 		backlog_remove(c->backlog, i);
 		return false;
 	}

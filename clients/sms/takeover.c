@@ -52,7 +52,7 @@ static void add_row(struct core *c, const redisReply *e)
 	i->deadline_ms = outbox_reply_int(e, 9) ? outbox_reply_int(e, 9) : INT64_MAX;
 	text = outbox_reply_text(e, 11, &len);
 	if (len)
-		i->batch = batches_get(&c->batches, text, len);
+		(void)batches_join(&c->batches, text, len, i);
 }
 
 static void place(struct item *i, void *userdata)
@@ -69,6 +69,12 @@ static void place(struct item *i, void *userdata)
 		step_place(c, i);
 }
 
+static void ask_unknown(struct batch *b, void *userdata)
+{
+	if (!b->is_known)
+		takeover_ask_batch(userdata, b);
+}
+
 static void finish(struct loading *l)
 {
 	struct core *c = l->c;
@@ -78,9 +84,7 @@ static void finish(struct loading *l)
 	c->active = true;
 	takeover_open_gateways(c);
 	backlog_each(c->backlog, place, c);
-	for (struct batch *b = c->batches.first; b; b = b->next)
-		if (!b->is_known)
-			takeover_ask_batch(c, b);
+	batches_each(&c->batches, ask_unknown, c);
 	c->on_active(c);
 	intake_pump(c->intake);
 	reporter_wake(c->reporter);

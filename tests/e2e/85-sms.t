@@ -46,6 +46,57 @@ def a_result_file_makes_it_delivered_or_failed_and_the_bytes_go(b):
 
 
 @test
+def results_that_come_while_redis_stands_still_are_read_once_and_each_counts(b):
+    b.start()
+    for n in range(20):
+        b.person(f"K{n}", phone=f"154{n:08d}")
+    sms = Sms(b).start()
+    uids = [f"n{n}" for n in range(1000)]
+    pipe = b.r.pipeline(transaction=False)
+    for n, uid in enumerate(uids):
+        pipe.execute_command("FCALL", "dibao_publish", 1, BASE, notice(uid, "award", badge=f"K{n % 20}"))
+    pipe.execute()
+    sms.wait_texts(uids)
+    until(lambda: b.r.zcard(b.key("sms:report")) == 0, "all is told")
+
+    def cpu():
+        with open(f"/proc/{sms.process.p.pid}/stat") as f:
+            return sum(map(int, f.read().rsplit(") ", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    b.redis.signal(signal.SIGSTOP)
+    before = cpu()
+    for uid in uids:
+        sms.result(uid)
+    time.sleep(3)  # that nothing is done in this time is the test
+    spent = cpu() - before
+    b.redis.signal(signal.SIGCONT)
+    assert spent < 1, f"{spent:.1f} s of 3"
+    until(lambda: all(b.state(u) == "delivered" for u in uids), "all are delivered", 30)
+    until(lambda: not os.listdir(sms.spool + "/in"), "all are taken")
+
+
+@test
+def with_as_many_open_as_the_bound_allows_the_rest_stays_in_the_queue_until_there_are_fewer(b):
+    b.start()
+    sms = Sms(b, backlog=20).start()
+    b.person()
+    uids = [f"n{n:02d}" for n in range(50)]
+    for uid in uids:
+        b.publish(notice(uid))
+    sms.wait_log("warning 20 notices are open, as many as backlog allows")
+    texts = set(sms.wait_texts(uids[:20]))
+    holds(lambda: b.r.zcard(b.key("sms:open")) == 20 and not b.state("n20"), "the others are not taken", 1.5)
+    sms.kill()
+    sms.start()
+    holds(lambda: b.r.zcard(b.key("sms:open")) == 20 and not b.state("n20"), "nor by who takes over", 1.5)
+    for uid in uids[:15]:
+        sms.result(uid)
+    sms.wait_texts(uids[:35])
+    sms.configure(backlog=100)
+    sms.process.signal(signal.SIGHUP)
+    assert set(sms.wait_texts(uids)) > texts
+
+
+@test
 def files_are_for_their_owner_alone_and_what_cannot_be_read_is_set_aside(b):
     b.start()
     b.person()

@@ -39,7 +39,7 @@ class Sms(Notifying):
                  "receipt_url": "receipts", "reply_key_file": "receipts", "ambiguous": "after", "receipt": "after", "keep": "after",
                  "asking": "after", "redis_user": "redis", "redis_password_file": "redis", "after_leaving": "when"}
         where.update({k: "limits" for k in ("cap_minute", "cap_hour", "cap_day", "same_minute", "same_hour", "batch",
-                                            "attempts")})
+                                            "attempts", "backlog")})
         values = {"name": "sms-1", "endpoints": self.b.d.ipc, "redis": "unix:" + self.b.redis_socket,
                   "templates": ROOT + "/config/sms/zh-CN", "codes": ROOT + "/config/sms/codes.tsv",
                   "signature": "演示公安", "demo": "yes", "quiet": "none", "log_level": "debug", "cap_minute": 0,

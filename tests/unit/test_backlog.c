@@ -103,8 +103,8 @@ static void a_batch_waits_while_it_is_over_its_limit_or_not_known(void **state)
 {
 	struct backlog *b = backlog_new();
 	struct batches all = {0};
-	struct batch *x = batches_get(&all, "r1", 2);
 	struct item *one = add(b, "a", LANE_BULK, T), *two = add(b, "b", LANE_BULK, T);
+	struct batch *x = batches_join(&all, "r1", 2, one);
 
 	(void)state;
 	assert_false(batch_must_wait(NULL));
@@ -115,7 +115,7 @@ static void a_batch_waits_while_it_is_over_its_limit_or_not_known(void **state)
 	assert_false(batch_must_wait(x));
 	x->n = 501;
 	assert_true(batch_must_wait(x));
-	one->batch = two->batch = x;
+	assert_ptr_equal(batches_join(&all, "r1", 2, two), x);
 	backlog_unwait(b, one);
 	backlog_unwait(b, two);
 	batch_hold(x, one);
@@ -126,8 +126,48 @@ static void a_batch_waits_while_it_is_over_its_limit_or_not_known(void **state)
 	assert_null(batch_take(x));
 	x->released = true;
 	assert_false(batch_must_wait(x));
-	assert_ptr_equal(batches_get(&all, "r1", 2), x);
+	assert_ptr_equal(batches_find(&all, "r1", 2), x);
 	assert_null(batches_find(&all, "r2", 2));
+	batches_done(&all);
+	backlog_free(b);
+}
+
+static void count(struct batch *x, void *userdata)
+{
+	*(size_t *)userdata += x->n_items;
+}
+
+static void a_batch_lasts_as_long_as_an_item_of_it_and_no_longer(void **state)
+{
+	enum { N = 3000 };
+	struct backlog *b = backlog_new();
+	struct batches all = {0};
+	struct item *items[N], *other = add(b, "other", LANE_BULK, T);
+	size_t n = 0;
+
+	(void)state;
+	assert_null(batches_find(&all, "r1", 2));
+	assert_null(batches_join(&all, "an id that is longer than any", 29, other));
+	for (unsigned k = 0; k < N; k++) {
+		char uid[16], id[BATCH_ID_MAX];
+
+		snprintf(uid, sizeof uid, "u%u", k);
+		snprintf(id, sizeof id, "r%u", k / 2);
+		items[k] = add(b, uid, LANE_BULK, T);
+		backlog_unwait(b, items[k]);
+		batch_hold(batches_join(&all, id, strlen(id), items[k]), items[k]);
+	}
+	batches_each(&all, count, &n);
+	assert_int_equal(n, N);
+	assert_int_equal(all.n, N / 2);
+	for (unsigned k = 0; k < N; k += 2)
+		batches_leave(&all, items[k]);
+	assert_int_equal(all.n, N / 2);
+	assert_ptr_equal(batch_take(batches_find(&all, "r0", 2)), items[1]);
+	for (unsigned k = 0; k < N; k++)
+		batches_leave(&all, items[k]);
+	assert_int_equal(all.n, 0);
+	assert_null(batches_find(&all, "r7", 2));
 	batches_done(&all);
 	backlog_free(b);
 }
@@ -153,6 +193,7 @@ int main(void)
 		cmocka_unit_test(
 			an_urgent_text_overtakes_42000_at_100_parts_a_second_in_two_seconds),
 		cmocka_unit_test(a_batch_waits_while_it_is_over_its_limit_or_not_known),
+		cmocka_unit_test(a_batch_lasts_as_long_as_an_item_of_it_and_no_longer),
 		cmocka_unit_test(one_document_is_one_batch),
 	};
 
