@@ -77,7 +77,8 @@ static uint8_t *add_view(uint8_t *p, const uint8_t *end, const struct frame_cont
 
 	if (!n)
 		return p;
-	p = add_item(p, end, DIBAO_ITEM_VIEW, 0, buf, (size_t)n);
+	p = add_item(p, end, DIBAO_ITEM_VIEW, r->flags & RECORD_HIDING ? WIRE_ITEM_IS_AGAIN : 0,
+		     buf, (size_t)n);
 	if (p)
 		++*count;
 	return p;

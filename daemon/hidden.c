@@ -105,3 +105,14 @@ bool hidden_has(const struct hidden *h, struct dibao_str badge, int64_t now_ms)
 	return i < h->n && compare(&h->v[i], badge) == 0 &&
 	       (h->v[i].until_ms == 0 || h->v[i].until_ms > now_ms);
 }
+
+size_t hidden_due(const struct hidden *h, int64_t now_ms, const struct hidden_badge **ret,
+		  size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n && n < max; i++)
+		if (h->v[i].until_ms != 0 && h->v[i].until_ms <= now_ms)
+			ret[n++] = &h->v[i];
+	return n;
+}

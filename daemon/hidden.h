@@ -29,5 +29,8 @@ int hidden_set(struct hidden *h, struct dibao_str badge, int64_t until_ms);
 /* "badge until" as the streams have it. 0, -EINVAL, -ENOMEM. */
 int hidden_apply(struct hidden *h, struct dibao_str text);
 bool hidden_has(const struct hidden *h, struct dibao_str badge, int64_t now_ms);
+/* Those whose time is over, the first `max` of them: how many. Borrowed until the next change. */
+size_t hidden_due(const struct hidden *h, int64_t now_ms, const struct hidden_badge **ret,
+		  size_t max);
 
 #endif

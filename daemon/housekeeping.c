@@ -23,6 +23,7 @@ enum {
 	TRIM_TURNS = 60,
 	MEMORY_TURN = 10,
 	RELEASE_STEP = 500,
+	UNHIDE_STEP = 100,
 };
 
 static int64_t wall_ms(void)
@@ -139,6 +140,37 @@ static void release(struct housekeeping *h)
 
 	(void)snprintf(max, sizeof max, "%d", RELEASE_STEP);
 	(void)housekeeping_send(h, JOB_RELEASE, on_released, 5, argv);
+}
+
+/* ---- who was hidden until a time ---- */
+
+static void on_unhidden(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+
+	(void)l;
+	if (housekeeping_answered(h, JOB_UNHIDE, reply, REDIS_REPLY_INTEGER,
+				  "show again who was hidden")) {
+		h->counters.n_unhidden += (uint64_t)reply->integer;
+	}
+}
+
+/* The reader hears of it as of any change, and takes them off the list. */
+static void unhide_due(struct housekeeping *h)
+{
+	const struct hidden_badge *due[UNHIDE_STEP];
+	char badges[UNHIDE_STEP][HIDDEN_BADGE_MAX + 1];
+	const char *argv[4 + UNHIDE_STEP] = {"FCALL", "dibao_reshow", "1", h->base};
+	size_t n = hidden_due(h->hidden, queue_clock_ms(h->clock), due, UNHIDE_STEP);
+
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(badges[i], sizeof badges[i], "%.*s", (int)due[i]->len,
+			       due[i]->badge);
+		argv[4 + i] = badges[i];
+	}
+	if (n > 0) {
+		(void)housekeeping_send(h, JOB_UNHIDE, on_unhidden, 4 + (int)n, argv);
+	}
 }
 
 /* ---- the tail's place ---- */
@@ -262,6 +294,9 @@ static void keep_queue(struct housekeeping *h)
 	if (!h->busy[JOB_RELEASE]) {
 		release(h);
 	}
+	if (!h->busy[JOB_UNHIDE]) {
+		unhide_due(h);
+	}
 	if (h->tail_changed && !h->busy[JOB_TAIL]) {
 		store_tail(h);
 	}
@@ -308,6 +343,7 @@ int housekeeping_new(struct housekeeping **ret, const struct housekeeping_option
 	h->link = opt->link;
 	h->config = opt->config;
 	h->clock = opt->clock;
+	h->hidden = opt->hidden;
 	h->counters.next_due_ms = -1;
 	r = queue_key(h->base, sizeof h->base, opt->bureau, "");
 	for (int c = 0; r >= 0 && c < DIBAO_CHANNEL_COUNT; c++) {

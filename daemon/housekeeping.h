@@ -3,6 +3,7 @@
  * What must be done in Redis now and then, over the main link:
  *  - release scheduled events when they are due (looked at each second, and at
  *    the due time of the next one known);
+ *  - show again who was hidden until a time that is past, UNHIDE_STEP people a second;
  *  - persist the tail's place, at most once a second;
  *  - keep the queue's time and compare the clocks, each second; a fault is alarmed and stops
  * trimming;
@@ -22,6 +23,7 @@
 #include "clock.h"
 #include "clock_check.h"
 #include "config.h"
+#include "hidden.h"
 #include "redis_link.h"
 
 struct housekeeping;
@@ -32,6 +34,7 @@ struct housekeeping_options {
 	const char *bureau;
 	const struct config *config; /* borrowed, read at each turn: a reload needs no call */
 	struct queue_clock *clock;   /* set at each turn; borrowed */
+	const struct hidden *hidden; /* borrowed */
 };
 
 int housekeeping_new(struct housekeeping **ret, const struct housekeeping_options *opt);
@@ -50,7 +53,7 @@ void housekeeping_tail(struct housekeeping *h, enum dibao_channel c, struct entr
 void housekeeping_flush(struct housekeeping *h);
 
 struct housekeeping_counters {
-	uint64_t n_released, n_trimmed;
+	uint64_t n_released, n_trimmed, n_unhidden;
 	struct clock_verdict clock;
 	int64_t next_due_ms; /* Redis' clock; -1: nothing scheduled */
 };

@@ -357,7 +357,8 @@ static int make_parts(struct server *s)
 							       .link = s->main,
 							       .bureau = c->bureau,
 							       .config = c,
-							       .clock = &s->clock});
+							       .clock = &s->clock,
+							       .hidden = &s->hidden});
 }
 
 /* What the configuration names. */

@@ -975,11 +975,7 @@ local function hide(keys, args)
 	return id
 end
 
-local function unhide(keys, args)
-	local base, badge = keys[1], args[1]
-	if redis.call('HDEL', base .. 'hidden', badge) == 0 then
-		return ''
-	end
+local function show_again(base, badge)
 	local x = badge .. ' -1'
 	local id = redis.call('XADD', base .. 'public-now', '*', 'x', x, 'f', '1')
 	each_shown(base, badge, function(r)
@@ -989,6 +985,28 @@ local function unhide(keys, args)
 		end
 	end)
 	return id
+end
+
+local function unhide(keys, args)
+	local base, badge = keys[1], args[1]
+	if redis.call('HDEL', base .. 'hidden', badge) == 0 then
+		return ''
+	end
+	return show_again(base, badge)
+end
+
+-- Those of the badges whose time is over, by this clock; of others nothing changes.
+local function reshow(keys, args)
+	local base, now, n = keys[1], now_ms(), 0
+	for _, badge in ipairs(args) do
+		local until_ms = tonumber(redis.call('HGET', base .. 'hidden', badge) or '0')
+		if until_ms > 0 and until_ms <= now then
+			redis.call('HDEL', base .. 'hidden', badge)
+			show_again(base, badge)
+			n = n + 1
+		end
+	end
+	return n
 end
 
 local function durable_by_hand(keys, args)
@@ -1025,3 +1043,4 @@ redis.register_function{ function_name = 'dibao_reappend', callback = reappend, 
 redis.register_function{ function_name = 'dibao_raise', callback = raise, flags = { 'allow-oom' } }
 redis.register_function('dibao_hide', by_hand('hide', 2, hide))
 redis.register_function('dibao_unhide', by_hand('unhide', 1, unhide))
+redis.register_function('dibao_reshow', reshow)

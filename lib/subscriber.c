@@ -259,6 +259,7 @@ static int deliver(struct dibao_subscriber *s, unsigned max, unsigned *n)
 			.bytes = it.bytes,
 			.len = it.len,
 			.withdrawn = it.flags & WIRE_ITEM_IS_WITHDRAWN,
+			.again = it.flags & WIRE_ITEM_IS_AGAIN,
 			.replay = d->header.flags & WIRE_DATA_REPLAY,
 			.may_repeat = d->may_repeat,
 			.sent_ms = (int64_t)d->header.clock_ms,

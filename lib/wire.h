@@ -75,6 +75,7 @@ enum {
 	/* From history, not live. Unset, also on a position frame: the channel has caught up. */
 	WIRE_DATA_REPLAY = 1u << 1,
 	WIRE_ITEM_IS_WITHDRAWN = 1u << 0,
+	WIRE_ITEM_IS_AGAIN = 1u << 1, /* no news: its person was hidden, and is not any more */
 };
 
 struct wire_data {

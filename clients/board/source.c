@@ -92,10 +92,12 @@ static int on_delivery(struct dibao_subscriber *sub, const struct dibao_delivery
 		if (read_pid(d->bytes, d->len, pid))
 			s->opt.on_withdrawn(pid, s->opt.userdata);
 	} else if (d->kind == DIBAO_ITEM_VIEW) {
-		/* What is replayed and was not there was published after all that was known. */
+		/* What is replayed and was not there was published after all that was known; when
+		 * one who was hidden was published is not known any more. */
 		int64_t since = s->area <= s->known_area ? s->known_until_ms : 0;
+		int64_t published = d->again ? 0 : d->replay ? since : d->sent_ms;
 
-		s->opt.on_view(d->bytes, d->len, d->replay ? since : d->sent_ms, s->opt.userdata);
+		s->opt.on_view(d->bytes, d->len, published, s->opt.userdata);
 	}
 	return 0;
 }

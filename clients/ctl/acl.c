@@ -23,7 +23,7 @@ const struct acl_user acl_users[] = {
 	  "+xdel",    "+xlen",		"+xtrim", "+xsetid",  "+xinfo|stream", "+get",
 	  "+set",     "+exists",	"+del",	  "+pexpire", "+hget",	       "+hmget",
 	  "+hgetall", "+hset",		"+hdel",  "+hexists", "+zadd",	       "+zrem",
-	  "+zrange",  "+zrangebyscore", "+sadd",  "+srem",    ADD_TO_AUDIT}},
+	  "+zrange",  "+zrangebyscore", "+sadd",  "+srem",    "+smembers",     ADD_TO_AUDIT}},
 	{"dibaod-public",
 	 "a daemon for boards alone: no key with a private event in it, no place but a board's",
 	 {"~@",

@@ -72,6 +72,7 @@ struct dibao_delivery {
 	const uint8_t *bytes;
 	size_t len;
 	bool withdrawn;	 /* has been retracted or corrected since it was published */
+	bool again;	 /* no news: a view of one who was hidden, and is so no more */
 	bool replay;	 /* caught up from history, not live */
 	bool may_repeat; /* may have been delivered before, to this process or an earlier one */
 	int64_t sent_ms; /* queue's clock when the frame was made, Unix ms */

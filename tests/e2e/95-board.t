@@ -255,6 +255,28 @@ def a_retraction_a_correction_and_hiding_show_within_two_seconds(b):
 
 
 @test
+def who_was_hidden_until_a_time_is_back_by_itself_when_it_is_past_and_has_no_moment_again(b):
+    b.start()
+    board = Board(b).start().current()
+    page = board.page()
+    publish(b, award("a1", "甲一", badge="F1"), award("a2", "甲二", badge="F2"))
+    page.wait_names("甲一", "甲二")
+    assert all(i["moment"] for i in page.wall().values())
+    due = now_ms() + 3000
+    b.call("dibao_hide", "F1", str(due), "test")
+    page.wait_names("甲二", seconds=2)
+    until(lambda: page.names() == ["甲一", "甲二"] or now_ms() > due + 4000, "the time is past", 10)
+    assert due < now_ms() < due + 3000 and page.names() == ["甲一", "甲二"], (now_ms() - due, page.names())
+    assert [i["moment"] for i in page.wall().values() if i["name"] == "甲一"] == [False]
+    # A page and a board that begin anew see the same.
+    board.stop().start().current()
+    page = board.page()
+    page.wait_names("甲一", "甲二")
+    assert [i["moment"] for i in page.wall().values() if i["name"] == "甲一"] == [False]
+    boards_end(b)
+
+
+@test
 def a_final_one_takes_its_proposals_place_and_equal_names_show_their_unit(b):
     b.start()
     board = Board(b).start().current()

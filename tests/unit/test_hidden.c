@@ -155,6 +155,24 @@ static void any_other_text_is_refused_and_changes_nothing(void **state)
 	assert_int_equal(h->n, 0);
 }
 
+static void due_are_those_whose_time_is_past_as_many_as_asked_for(void **state)
+{
+	const struct hidden_badge *due[4];
+	struct hidden *h = *state;
+
+	assert_int_equal(hidden_due(h, NOW_MS, due, 4), 0);
+	assert_int_equal(hidden_set(h, str("F0001"), 0), 0);
+	assert_int_equal(hidden_set(h, str("F0002"), NOW_MS), 0);
+	assert_int_equal(hidden_set(h, str("F0003"), NOW_MS + 1), 0);
+	assert_int_equal(hidden_set(h, str("F0004"), 1), 0);
+	assert_int_equal(hidden_due(h, NOW_MS - 1, due, 4), 1);
+	assert_memory_equal(due[0]->badge, "F0004", 5);
+	assert_int_equal(hidden_due(h, NOW_MS, due, 4), 2);
+	assert_memory_equal(due[0]->badge, "F0002", 5);
+	assert_int_equal(hidden_due(h, NOW_MS + 1, due, 4), 3);
+	assert_int_equal(hidden_due(h, NOW_MS + 1, due, 2), 2);
+}
+
 static void after_clear_nobody_is_hidden(void **state)
 {
 	struct hidden *h = *state;
@@ -178,6 +196,7 @@ int main(void)
 		TEST(a_badge_is_1_to_20_bytes),
 		TEST(the_streams_text_is_a_badge_a_space_and_a_time),
 		TEST(any_other_text_is_refused_and_changes_nothing),
+		TEST(due_are_those_whose_time_is_past_as_many_as_asked_for),
 		TEST(after_clear_nobody_is_hidden),
 	};
 

@@ -26,6 +26,7 @@ struct fixture {
 	struct housekeeping *keeper;
 	struct config *config;
 	struct queue_clock clock;
+	struct hidden hidden;
 	redisContext *c;
 	int n_checks;
 	struct redis_check_result check;
@@ -93,6 +94,7 @@ static int set_up(void **state)
 	opt.link = f->link;
 	opt.config = f->config;
 	opt.clock = &f->clock;
+	opt.hidden = &f->hidden;
 	assert_int_equal(housekeeping_new(&f->keeper, &opt), 0);
 	*state = f;
 	return 0;
@@ -117,6 +119,7 @@ static int tear_down(void **state)
 
 	housekeeping_free(f->keeper);
 	redis_link_free(f->link);
+	hidden_done(&f->hidden);
 	redisFree(f->c);
 	config_free(f->config);
 	redis_server_done(&f->server);
@@ -200,6 +203,51 @@ static void scheduled_events_are_released_when_due_and_not_before(void **state)
 	wait_until(f, counters(f)->n_released == 1200);
 	assert_int_equal(run(f, "XLEN " BASE "public"), 1200);
 	wait_until(f, counters(f)->next_due_ms == due + 3600000);
+}
+
+/* What the reader does: those that Redis does not hide any more are off the list. */
+static bool all_heard(struct fixture *f)
+{
+	for (size_t i = 0; i < f->hidden.n;) {
+		struct hidden_badge b = f->hidden.v[i];
+
+		if (run(f, "HEXISTS " BASE "hidden %b", b.badge, (size_t)b.len))
+			i++;
+		else
+			hidden_set(&f->hidden, (struct dibao_str){b.badge, b.len}, -1);
+	}
+	return f->hidden.n == 3;
+}
+
+static void hidden_until(struct fixture *f, const char *badge, int64_t until)
+{
+	run(f, "HSET " BASE "hidden %s %lld", badge, (long long)until);
+	assert_int_equal(hidden_set(&f->hidden, (struct dibao_str){badge, strlen(badge)}, until),
+			 0);
+}
+
+static void who_was_hidden_until_a_time_is_shown_again_when_it_is_past_and_nobody_else(void **state)
+{
+	struct fixture *f = *state;
+	int64_t due = now_ms(CLOCK_REALTIME) + 1500;
+	char badge[16];
+
+	for (int i = 0; i < 150; i++) { /* more than one step */
+		(void)snprintf(badge, sizeof badge, "F%d", i);
+		hidden_until(f, badge, due);
+	}
+	hidden_until(f, "longer", due + 3600000);
+	hidden_until(f, "forgood", 0);
+	run(f, "HSET " BASE "hidden F7 %lld", (long long)due + 3600000); /* not heard of yet */
+	start(f, NULL);
+	while (now_ms(CLOCK_REALTIME) < due - 50) {
+		assert_int_equal(run(f, "XLEN " BASE "public-now"), 0);
+		assert_true(sd_event_run(f->event, 20 * 1000) >= 0);
+	}
+	wait_until(f, all_heard(f));
+	assert_int_equal(run(f, "XLEN " BASE "public-now"), 149);
+	assert_int_equal(run(f, "HLEN " BASE "hidden"), 3);
+	wait_until(f, counters(f)->n_unhidden == 149);
 }
 
 static void the_tails_place_is_stored_within_its_second_and_never_goes_back(void **state)
@@ -499,6 +547,7 @@ int main(void)
 #define BARE(name) cmocka_unit_test_setup_teardown(name, set_up_bare, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(scheduled_events_are_released_when_due_and_not_before),
+		TEST(who_was_hidden_until_a_time_is_shown_again_when_it_is_past_and_nobody_else),
 		TEST(the_tails_place_is_stored_within_its_second_and_never_goes_back),
 		TEST(old_entries_are_trimmed_by_their_channels_age_in_steps),
 		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),
