@@ -170,6 +170,7 @@ static json_t *do_status(struct server *s, const char *who)
 		{"frames", f->n_frames},
 		{"items", f->n_items},
 		{"bytes", f->n_bytes},
+		{"acks", s->sessions->n_acks},
 		{"slice_reads", h->n_loads},
 		{"refused", s->sessions->n_refused},
 		{"revoked", s->sessions->n_revoked},

@@ -180,7 +180,9 @@ static void on_ack(struct sessions *m, struct session *s, const void *frame, siz
 		if (r > 0 && s->durable[0])
 			cursor_mark(m, s);
 	}
-	if (!n)
+	if (n)
+		m->n_acks++;
+	else
 		router_note_junk(m->opt.router);
 	fanout_wake(m->opt.fanout, s);
 }

@@ -64,7 +64,7 @@ struct sessions {
 	struct relay_peer *relays; /* relay.c: with events on their way, owned */
 	uint64_t n_relayed, n_relay_refused;
 	uint64_t n_refused, n_revoked, n_protocol_errors, n_superseded, n_no_session, n_receipts,
-		n_muted;
+		n_muted, n_acks;
 };
 
 int sessions_new(struct sessions **ret, const struct sessions_options *opt);
