@@ -59,34 +59,50 @@ static size_t entry_size(const struct entry *e)
 	       (e->has_withdrawal ? e->w.type.len + e->w.uid.len : 0);
 }
 
+/* Twice as much each time; at first as much as is wanted. */
+static size_t room(size_t cap, size_t wanted)
+{
+	return cap && wanted < 2 * cap ? 2 * cap : wanted;
+}
+
 /* Room for n records and `bytes` more; 0, -ENOMEM. */
 static int segment_reserve(struct segment *s, size_t n, size_t bytes)
 {
 	if (s->n + n > s->cap) {
-		size_t cap = s->cap ? s->cap : 16;
-		struct record *r;
+		size_t cap = room(s->cap, s->n + n);
+		struct record *r = realloc(s->records, cap * sizeof *r);
 
-		while (cap < s->n + n)
-			cap *= 2;
-		r = realloc(s->records, cap * sizeof *r);
 		if (!r)
 			return -ENOMEM;
 		s->records = r;
 		s->cap = (uint32_t)cap;
 	}
 	if (s->len + bytes > s->bytes_cap) {
-		size_t cap = s->bytes_cap ? s->bytes_cap : 4096;
-		uint8_t *b;
+		size_t cap = room(s->bytes_cap, s->len + bytes);
+		uint8_t *b = realloc(s->bytes, cap);
 
-		while (cap < s->len + bytes)
-			cap *= 2;
-		b = realloc(s->bytes, cap);
 		if (!b)
 			return -ENOMEM;
 		s->bytes = b;
 		s->bytes_cap = cap;
 	}
 	return 0;
+}
+
+/* Nothing comes to it any more: what it has too much goes back. */
+static void segment_close(struct segment *s)
+{
+	struct record *r = s->n ? realloc(s->records, s->n * sizeof *r) : NULL;
+	uint8_t *b = s->len ? realloc(s->bytes, s->len) : NULL;
+
+	if (r) {
+		s->records = r;
+		s->cap = s->n;
+	}
+	if (b) {
+		s->bytes = b;
+		s->bytes_cap = s->len;
+	}
 }
 
 static uint8_t *put(uint8_t *p, const void *from, size_t n)
@@ -265,9 +281,14 @@ int history_append(struct history *h, enum dibao_channel ch, const struct entry 
 	int r;
 
 	if (s->len + bytes > HISTORY_SEGMENT_BYTES && s->n) {
+		struct segment *full = s;
+
 		s = open_segment(c, s->to);
 		if (!s)
 			return -ENOMEM;
+		before = segment_size(full);
+		segment_close(full);
+		h->counters.ring_bytes -= before - segment_size(full);
 	}
 	before = segment_size(s);
 	r = segment_reserve(s, n, bytes);

@@ -96,6 +96,25 @@ static void one_append_is_never_parted(void **state)
 	}
 }
 
+static void a_full_segment_gives_its_spare_room_back(void **state)
+{
+	struct fixture *f = *state;
+	size_t bytes = 0;
+	unsigned n = 0;
+
+	for (int i = 0; i < 200; i++)
+		append(f, PUB, 35);
+	for (const struct segment *s = history_ring(f->history, PUB); s; s = s->next, n++) {
+		bytes += s->bytes_cap + s->cap * sizeof *s->records;
+		if (s->next) {
+			assert_int_equal(s->cap, s->n);
+			assert_int_equal(s->bytes_cap, s->len);
+		}
+	}
+	assert_in_range(n, 3, 10);
+	assert_int_equal(history_counters(f->history)->ring_bytes, bytes);
+}
+
 static void the_ring_keeps_to_its_bytes_and_what_is_left_is_the_newest(void **state)
 {
 	struct fixture *f = *state;
@@ -178,6 +197,7 @@ int main(void)
 		TEST(a_segment_is_closed_before_it_is_longer_than_a_frame_holds),
 		TEST(one_append_is_never_parted),
 		TEST(the_ring_keeps_to_its_bytes_and_what_is_left_is_the_newest),
+		TEST(a_full_segment_gives_its_spare_room_back),
 		TEST(the_oldest_goes_first_whichever_channel_holds_it),
 		TEST(the_open_segments_stay_however_small_the_ring),
 		TEST(after_a_reset_the_tail_stands_and_nothing_is_held),
