@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <hiredis/hiredis.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -334,6 +335,8 @@ int main(int argc, char **argv)
 	struct options o = {.events = 1, .n = 1, .bytes = 200};
 	int c;
 
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* as fanout.c does */
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (c) {
 		case 'e':
