@@ -10,6 +10,7 @@
 #include "reader.h"
 #include "redis_check.h"
 #include "rollback.h"
+#include "schedule.h"
 #include "server_parts.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ static void start_tail(struct server *s)
 
 	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
 		at[c] = history_tail(s->history, c);
+	schedule_clear(s->schedule); /* the reader tells it anew */
 	r = reader_start(s->reader, at);
 	if (r < 0)
 		log_text(LOG_WARNING, "tail does not start: %s, trying again when Redis is back",
@@ -187,8 +189,11 @@ static void on_rollback_done(const struct rollback_result *r, void *userdata)
 	if (r->n_republished || r->n_reappended || r->epoch != s->epoch) {
 		snprintf(text, sizeof text,
 			 "Redis came back with less: %" PRIu64 " events published again, %" PRIu64
-			 " moved up, %" PRIu64 " in conflict and in the quarantine, %u ranges lost",
-			 r->n_republished, r->n_reappended, r->n_conflicts, r->n_lost_ranges);
+			 " moved up, %" PRIu64
+			 " in conflict and in the quarantine, %u ranges lost; of the schedule "
+			 "%" PRIu64 " lost, %" PRIu64 " cancelled again",
+			 r->n_republished, r->n_reappended, r->n_conflicts, r->n_lost_ranges,
+			 r->n_unscheduled, r->n_recancelled);
 		log_event(LOG_ERR, LOG_ID_ROLLBACK, text);
 		s->epoch = r->epoch;
 		for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
@@ -261,6 +266,7 @@ static void advance(struct server *s)
 		.main = s->main,
 		.reader = s->reader,
 		.history = s->history,
+		.schedule = s->schedule,
 		.base = s->base,
 		.epoch = s->epoch,
 		.changed = s->rollback_changed,

@@ -4,6 +4,7 @@
 #include "canary.h"
 #include "clock.h"
 #include "feed.h"
+#include "housekeeping.h"
 #include "limits.h"
 #include "log.h"
 #include "server_parts.h"
@@ -138,6 +139,24 @@ static json_t *do_clients(struct server *s, const char *who)
 	return json_pack("{s:b, s:o}", "ok", 1, "clients", list);
 }
 
+/* What a person must see to. */
+static json_t *alarms(const struct server *s)
+{
+	const struct housekeeping_counters *h = housekeeping_counters(s->housekeeping);
+	json_t *list = json_array();
+
+	if (h->n_lost)
+		json_array_append_new(
+			list, json_sprintf("%lld losses that nobody has seen to: dibaoctl lost "
+					   "list tells them",
+					   (long long)h->n_lost));
+	if (h->clock.faults)
+		json_array_append_new(list, json_sprintf("clocks disagree, Redis is %lld ms from "
+							 "this machine: nothing is trimmed",
+							 (long long)h->clock.skew_ms));
+	return list;
+}
+
 static json_t *do_status(struct server *s, const char *who)
 {
 	const struct reader_counters *r = reader_counters(s->reader);
@@ -194,6 +213,7 @@ static json_t *do_status(struct server *s, const char *who)
 		json_object_set_new(n, counters[i].name, json_integer((json_int_t)counters[i].n));
 	(void)who;
 	json_object_set_new(a, "counters", n);
+	json_object_set_new(a, "alarms", alarms(s));
 	return a;
 }
 

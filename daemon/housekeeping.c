@@ -128,7 +128,12 @@ static void on_released(struct redis_link *l, const redisReply *reply, void *use
 	h->counters.next_due_ms = v[1];
 	if (v[0] >= RELEASE_STEP) {
 		release(h);
-	} else if (v[1] >= 0 && v[1] - v[2] < TURN_MS) {
+		return;
+	}
+	if (h->schedule) {
+		schedule_released(h->schedule, v[2]);
+	}
+	if (v[1] >= 0 && v[1] - v[2] < TURN_MS) {
 		wake_after(h, v[1] - v[2]);
 	}
 }
@@ -286,6 +291,25 @@ static void cap_step(struct housekeeping *h)
 	(void)housekeeping_send(h, JOB_CAP, on_usage, 3, argv);
 }
 
+/* ---- what was lost ---- */
+
+static void on_lost(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct housekeeping *h = userdata;
+
+	(void)l;
+	if (housekeeping_answered(h, JOB_LOST, reply, REDIS_REPLY_INTEGER, "count what was lost")) {
+		h->counters.n_lost = (uint64_t)reply->integer;
+	}
+}
+
+static void ask_lost(struct housekeeping *h)
+{
+	const char *argv[] = {"XLEN", h->lost_key};
+
+	(void)housekeeping_send(h, JOB_LOST, on_lost, 2, argv);
+}
+
 /* ---- the turn ---- */
 
 /* What a daemon for boards leaves to the others. */
@@ -299,6 +323,9 @@ static void keep_queue(struct housekeeping *h)
 	}
 	if (h->tail_changed && !h->busy[JOB_TAIL]) {
 		store_tail(h);
+	}
+	if (!h->busy[JOB_LOST]) {
+		ask_lost(h);
 	}
 	if (h->n_turns % TRIM_TURNS == 1 && !h->busy[JOB_TRIM]) {
 		trimming_start(h);
@@ -344,8 +371,12 @@ int housekeeping_new(struct housekeeping **ret, const struct housekeeping_option
 	h->config = opt->config;
 	h->clock = opt->clock;
 	h->hidden = opt->hidden;
+	h->schedule = opt->schedule;
 	h->counters.next_due_ms = -1;
 	r = queue_key(h->base, sizeof h->base, opt->bureau, "");
+	if (r >= 0) {
+		r = queue_key(h->lost_key, sizeof h->lost_key, opt->bureau, "lost");
+	}
 	for (int c = 0; r >= 0 && c < DIBAO_CHANNEL_COUNT; c++) {
 		r = queue_key(h->stream_keys[c], sizeof h->stream_keys[c], opt->bureau,
 			      dibao_channel_name((enum dibao_channel)c));

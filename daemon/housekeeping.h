@@ -7,6 +7,7 @@
  *  - persist the tail's place, at most once a second;
  *  - keep the queue's time and compare the clocks, each second; a fault is alarmed and stops
  * trimming;
+ *  - count what was lost and nobody has seen to (the stream `lost`), each second;
  *  - trim by age, every minute, in steps of TRIM_STEP entries (retention.h);
  *  - alarm when the streams outgrow their cap. They are not trimmed for it:
  *    what is kept is owed to somebody. Publishers are refused by Redis at
@@ -25,6 +26,7 @@
 #include "config.h"
 #include "hidden.h"
 #include "redis_link.h"
+#include "schedule.h"
 
 struct housekeeping;
 
@@ -35,6 +37,7 @@ struct housekeeping_options {
 	const struct config *config; /* borrowed, read at each turn: a reload needs no call */
 	struct queue_clock *clock;   /* set at each turn; borrowed */
 	const struct hidden *hidden; /* borrowed */
+	struct schedule *schedule;   /* is told what was released; borrowed */
 };
 
 int housekeeping_new(struct housekeeping **ret, const struct housekeeping_options *opt);
@@ -56,6 +59,7 @@ struct housekeeping_counters {
 	uint64_t n_released, n_trimmed, n_unhidden;
 	struct clock_verdict clock;
 	int64_t next_due_ms; /* Redis' clock; -1: nothing scheduled */
+	uint64_t n_lost;     /* entries of `lost` that stand */
 };
 const struct housekeeping_counters *housekeeping_counters(const struct housekeeping *h);
 

@@ -6,7 +6,7 @@
 #include "housekeeping.h"
 #include "queue.h"
 
-enum job { JOB_RELEASE, JOB_UNHIDE, JOB_TAIL, JOB_CLOCK, JOB_TRIM, JOB_CAP, JOB_COUNT };
+enum job { JOB_RELEASE, JOB_UNHIDE, JOB_TAIL, JOB_CLOCK, JOB_TRIM, JOB_CAP, JOB_LOST, JOB_COUNT };
 
 struct holder {
 	char *name; /* owned */
@@ -22,7 +22,8 @@ struct housekeeping {
 	const struct config *config;
 	struct queue_clock *clock;
 	const struct hidden *hidden;
-	char base[QUEUE_KEY_MAX];
+	struct schedule *schedule;
+	char base[QUEUE_KEY_MAX], lost_key[QUEUE_KEY_MAX];
 	char stream_keys[DIBAO_CHANNEL_COUNT][QUEUE_KEY_MAX];
 	sd_event_source *timer;
 	bool is_started, is_freed;

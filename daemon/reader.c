@@ -120,15 +120,38 @@ static int channel_of(const struct reader *r, const redisReply *key)
 	return -EBADMSG;
 }
 
+/* Handed on at once: nothing else waits for them. What cannot be read is passed over. */
+static void take_planned(struct reader *r, const redisReply *entries)
+{
+	for (size_t i = 0; i < entries->elements; i++) {
+		const redisReply *e = entries->element[i];
+		struct raw_entry raw;
+		struct planned p;
+
+		if (planned_read(&p, e) == 0) {
+			r->on_planned(r, &p, r->userdata);
+		}
+		if (raw_entry_read(&raw, e) == 0) {
+			r->scheduling_read = raw.id;
+		}
+	}
+}
+
+static bool is_scheduling(const struct reader *r, const redisReply *key)
+{
+	return key->type == REDIS_REPLY_STRING && strcmp(r->scheduling_key, key->str) == 0;
+}
+
 /* The reply's entries into r->batch, and what is to be read next. Their number, or -EBADMSG: not
- * what XREAD replies, one entry at least. */
+ * what XREAD replies. */
 static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_bytes)
 {
 	struct entry_id last[DIBAO_CHANNEL_COUNT];
 	size_t n = 0, bytes = 0;
 
 	memcpy(last, r->read, sizeof last);
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements > DIBAO_CHANNEL_COUNT) {
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+	    reply->elements > DIBAO_CHANNEL_COUNT + 1) {
 		return -EBADMSG;
 	}
 	for (size_t s = 0; s < reply->elements; s++) {
@@ -140,6 +163,11 @@ static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_by
 		}
 		c = channel_of(r, stream->element[0]);
 		entries = stream->element[1];
+		if (r->on_planned && is_scheduling(r, stream->element[0]) &&
+		    entries->type == REDIS_REPLY_ARRAY) {
+			take_planned(r, entries);
+			continue;
+		}
 		if (c < 0 || entries->type != REDIS_REPLY_ARRAY ||
 		    entries->elements > READER_COUNT_MAX) {
 			return -EBADMSG;
@@ -154,9 +182,6 @@ static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_by
 			bytes += e->raw.e.len;
 			last[c] = e->raw.id;
 		}
-	}
-	if (n == 0) {
-		return -EBADMSG;
 	}
 	memcpy(r->read, last, sizeof last);
 	*ret_bytes = bytes;
@@ -252,7 +277,9 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 		reader_retry_later(r);
 		return;
 	}
-	adapt_count(r, bytes / (size_t)n);
+	if (n > 0) {
+		adapt_count(r, bytes / (size_t)n);
+	}
 	/* With more behind it, that is read by Redis while we work this off. At the end of the
 	 * streams nothing is, and the write would only wake Redis before those who wait for what
 	 * came. */
@@ -278,11 +305,11 @@ static bool is_read(const struct reader *r, enum dibao_channel c)
 
 void reader_fetch(struct reader *r)
 {
-	enum { HEAD = 6, ARGS = HEAD + 2 * DIBAO_CHANNEL_COUNT };
-	char count[16], block[16], ids[DIBAO_CHANNEL_COUNT][ENTRY_ID_TEXT];
+	enum { HEAD = 6, STREAMS = DIBAO_CHANNEL_COUNT + 1, ARGS = HEAD + 2 * STREAMS };
+	char count[16], block[16], ids[STREAMS][ENTRY_ID_TEXT];
 	const char *argv[ARGS] = {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS"};
 	struct tail_request *q;
-	int k, n = 0;
+	int k, n = r->on_planned != NULL;
 
 	if (!r->is_started || r->pending || r->n_held >= READER_HELD_MAX) {
 		return;
@@ -308,6 +335,11 @@ void reader_fetch(struct reader *r)
 		(void)entry_id_format(ids[i], r->read[c]);
 		argv[at] = r->keys[c];
 		argv[at++ + n] = ids[i];
+	}
+	if (r->on_planned) {
+		(void)entry_id_format(ids[DIBAO_CHANNEL_COUNT], r->scheduling_read);
+		argv[HEAD + n - 1] = r->scheduling_key;
+		argv[HEAD + 2 * n - 1] = ids[DIBAO_CHANNEL_COUNT];
 	}
 	k = redis_link_command(r->tail_link, on_tail, q, HEAD + 2 * n, argv, NULL,
 			       BLOCK_MS + BLOCK_GRACE_MS);
@@ -349,8 +381,13 @@ int reader_new(struct reader **ret, const struct reader_options *opt)
 	r->range_link = opt->range_link;
 	r->userdata = opt->userdata;
 	r->on_entries = opt->on_entries;
+	r->on_planned = opt->public_only ? NULL : opt->on_planned;
 	r->count_limit = READER_COUNT_MAX;
 	k = queue_key(r->base, sizeof r->base, opt->bureau, "");
+	if (k >= 0) {
+		k = queue_key(r->scheduling_key, sizeof r->scheduling_key, opt->bureau,
+			      "scheduling");
+	}
 	for (int c = 0; k >= 0 && c < DIBAO_CHANNEL_COUNT; c++) {
 		k = queue_key(r->keys[c], sizeof r->keys[c], opt->bureau,
 			      dibao_channel_name((enum dibao_channel)c));
@@ -392,6 +429,7 @@ int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COU
 	}
 	memcpy(r->read, after, sizeof r->read);
 	memcpy(r->taken, after, sizeof r->taken);
+	r->scheduling_read = (struct entry_id){0, 0};
 	r->is_started = true;
 	reader_fetch(r);
 	return 0;

@@ -10,6 +10,9 @@
  * schedule), bad ones go to quarantine. Calls of functions go over `main`; while their replies are
  * outstanding the entries after them wait, so the order is kept; at most two batches are held.
  *
+ * Beside the channels it reads what is told of the schedule, from the first that is kept on, each
+ * time it starts.
+ *
  * A reader of public channels alone (a daemon for boards) puts nothing right: what no function
  * wrote, and what is bad, it passes over. Another daemon adopts it, and then it comes again.
  */
@@ -18,6 +21,7 @@
 
 #include "entry.h"
 #include "redis_link.h"
+#include "schedule.h"
 
 struct reader;
 
@@ -33,6 +37,9 @@ struct reader_options {
 	 * processed (hidden or bad entries included), so positions may move there. */
 	void (*on_entries)(struct reader *r, enum dibao_channel c, const struct entry *entries,
 			   size_t n, struct entry_id upto, void *userdata);
+	/* The schedule took in an event, or gave one up. NULL: that is not read, and neither by a
+	 * reader of public channels. */
+	void (*on_planned)(struct reader *r, const struct planned *p, void *userdata);
 };
 
 /* The links outlive the reader or are freed before it, in either order. */

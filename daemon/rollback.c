@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RANGE_COUNT = 500 };
+enum { RANGE_COUNT = 500, PLANNED_PER_CALL = 500, UIDS_NOTED = 100 };
 
 struct rollback {
 	struct rollback_options opt;
@@ -17,6 +17,10 @@ struct rollback {
 	int channel;
 	struct entry_id at, tail, oldest; /* compared up to; our place; where the ring begins */
 	unsigned n_pending;		  /* answers awaited, and one for a range being compared */
+	size_t at_planned;		  /* of the schedule, compared up to */
+	size_t n_asked;
+	const struct planned *asked[PLANNED_PER_CALL];
+	const struct planned *unscheduled[UIDS_NOTED], *last_unscheduled;
 };
 
 static void next_channel(struct rollback *r);
@@ -198,6 +202,23 @@ static void on_raised(struct redis_link *l, const redisReply *reply, void *userd
 	answered(r);
 }
 
+/* A record of what is gone, in `lost`: an operator looks there, and takes it off. */
+static void record_lost(struct call *c, const struct rollback *r, const char *channel,
+			struct entry_id from, struct entry_id to, const char *reason)
+{
+	call_command(c, "XADD");
+	call_key(c, r->opt.base, "lost");
+	call_text(c, "*");
+	call_text(c, "channel");
+	call_text(c, channel);
+	call_text(c, "from");
+	call_id(c, from);
+	call_text(c, "to");
+	call_id(c, to);
+	call_text(c, "reason");
+	call_text(c, reason);
+}
+
 static void note_lost(struct rollback *r, struct entry_id from)
 {
 	static struct call c;
@@ -213,17 +234,8 @@ static void note_lost(struct rollback *r, struct entry_id from)
 	log_event(LOG_ALERT, LOG_ID_LOST, text, channel);
 	r->result.changed = true;
 	r->result.n_lost_ranges++;
-	call_command(&c, "XADD");
-	call_key(&c, r->opt.base, "lost");
-	call_text(&c, "*");
-	call_text(&c, "channel");
-	call_text(&c, dibao_channel_name(r->channel));
-	call_text(&c, "from");
-	call_id(&c, from);
-	call_text(&c, "to");
-	call_id(&c, r->oldest);
-	call_text(&c, "reason");
-	call_text(&c, "Redis came back without it and the ring does not reach so far");
+	record_lost(&c, r, dibao_channel_name(r->channel), from, r->oldest,
+		    "Redis came back without it and the ring does not reach so far");
 	call(r, &c, on_raised);
 }
 
@@ -270,19 +282,123 @@ static void on_epoch(struct redis_link *l, const redisReply *reply, void *userda
 	end(r, 0);
 }
 
+static void raise_epoch(struct rollback *r)
+{
+	static struct call c;
+
+	if (!r->result.changed) {
+		end(r, 0);
+		return;
+	}
+	call_begin(&c, "dibao_epoch", r->opt.base);
+	call_int(&c, (int64_t)r->opt.epoch);
+	if (call_send(&c, r->opt.main, on_epoch, r) < 0)
+		end(r, -ENOTCONN);
+}
+
+/* ---- the schedule ---- */
+
+static void on_unscheduled_noted(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+
+	(void)l;
+	if (!reply || reply->type != REDIS_REPLY_STRING) {
+		fault(r, "note what the schedule lost", reply);
+		end(r, 0);
+		return;
+	}
+	raise_epoch(r);
+}
+
+static void note_unscheduled(struct rollback *r)
+{
+	static struct call c;
+	uint64_t n = r->result.n_unscheduled;
+	bool is_floor = schedule_forgotten(r->opt.schedule) > 0;
+	char text[400], reason[160], from[ENTRY_ID_TEXT], to[ENTRY_ID_TEXT];
+
+	entry_id_format(from, r->unscheduled[0]->id);
+	entry_id_format(to, r->last_unscheduled->id);
+	snprintf(reason, sizeof reason,
+		 "%s%" PRIu64 " scheduled events: Redis came back without them; publish them again",
+		 is_floor ? "at least " : "", n);
+	snprintf(text, sizeof text,
+		 "%s%" PRIu64
+		 " scheduled events are lost, scheduled from %s to %s: Redis came back "
+		 "without them. Publish again what was scheduled since then: what is there is a "
+		 "repeat. Noted in %slost, see dibaoctl lost list",
+		 is_floor ? "at least " : "", n, from, to, r->opt.base);
+	log_event(LOG_ALERT, LOG_ID_LOST, text);
+	record_lost(&c, r, "scheduled", r->unscheduled[0]->id, r->last_unscheduled->id, reason);
+	for (size_t i = 0; i < UIDS_NOTED && i < n; i++) {
+		call_text(&c, "uid");
+		call_bytes(&c, r->unscheduled[i]->uid, r->unscheduled[i]->uid_len);
+	}
+	if (call_send(&c, r->opt.main, on_unscheduled_noted, r) < 0)
+		end(r, -ENOTCONN);
+}
+
+static void next_planned(struct rollback *r);
+
+static void on_planned(struct redis_link *l, const redisReply *reply, void *userdata)
+{
+	struct rollback *r = userdata;
+
+	(void)l;
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != r->n_asked) {
+		fault(r, "compare the schedule", reply);
+		end(r, 0);
+		return;
+	}
+	for (size_t i = 0; i < r->n_asked; i++) {
+		long long answer = reply->element[i]->integer;
+
+		r->result.n_recancelled += answer == 2;
+		if (answer != 0)
+			continue;
+		if (r->result.n_unscheduled < UIDS_NOTED)
+			r->unscheduled[r->result.n_unscheduled] = r->asked[i];
+		r->result.n_unscheduled++;
+		r->last_unscheduled = r->asked[i];
+	}
+	next_planned(r);
+}
+
+static void next_planned(struct rollback *r)
+{
+	static struct call c;
+	const struct planned *p;
+
+	call_begin(&c, "dibao_reschedule", r->opt.base);
+	for (r->n_asked = 0; r->n_asked < PLANNED_PER_CALL && r->opt.schedule; r->n_asked++) {
+		p = schedule_next(r->opt.schedule, &r->at_planned);
+		if (!p)
+			break;
+		r->asked[r->n_asked] = p;
+		call_text(&c, p->is_cancelled ? "cancelled" : "scheduled");
+		call_bytes(&c, p->uid, p->uid_len);
+	}
+	if (r->n_asked) {
+		if (call_send(&c, r->opt.main, on_planned, r) < 0)
+			end(r, -ENOTCONN);
+		return;
+	}
+	r->result.changed |= r->result.n_unscheduled || r->result.n_recancelled;
+	if (r->result.n_unscheduled)
+		note_unscheduled(r);
+	else
+		raise_epoch(r);
+}
+
+/* ---- the channels ---- */
+
 static void next_channel(struct rollback *r)
 {
 	static struct call c;
 
 	if (++r->channel == DIBAO_CHANNEL_COUNT) {
-		if (!r->result.changed) {
-			end(r, 0);
-			return;
-		}
-		call_begin(&c, "dibao_epoch", r->opt.base);
-		call_int(&c, (int64_t)r->opt.epoch);
-		if (call_send(&c, r->opt.main, on_epoch, r) < 0)
-			end(r, -ENOTCONN);
+		next_planned(r);
 		return;
 	}
 	r->tail = history_tail(r->opt.history, r->channel);

@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "queue.h"
 #include "reader.h"
+#include "schedule.h"
 #include "secrets.h"
 #include "server_parts.h"
 #include "zap.h"
@@ -81,6 +82,14 @@ static void on_entries(struct reader *r, enum dibao_channel c, const struct entr
 	fanout_live(s->fanout, c, seg, first, (uint32_t)n, before);
 	if (s->feed)
 		feed_live(s->feed, c, seg, first, (uint32_t)n);
+}
+
+static void on_planned(struct reader *r, const struct planned *p, void *userdata)
+{
+	struct server *s = userdata;
+
+	(void)r;
+	schedule_note(s->schedule, p);
 }
 
 static void on_loaded_slice(enum dibao_channel c, void *userdata)
@@ -270,6 +279,9 @@ static int make_parts(struct server *s)
 	r = make_links(s);
 	if (r < 0)
 		return r;
+	r = schedule_new(&s->schedule);
+	if (r < 0)
+		return r;
 	r = reader_new(&s->reader, &(struct reader_options){.event = s->event,
 							    .bureau = c->bureau,
 							    .public_only = config_is_for_boards(c),
@@ -277,7 +289,8 @@ static int make_parts(struct server *s)
 							    .main_link = s->main,
 							    .range_link = s->range,
 							    .userdata = s,
-							    .on_entries = on_entries});
+							    .on_entries = on_entries,
+							    .on_planned = on_planned});
 	if (r < 0)
 		return r;
 	r = history_new(&s->history, &(struct history_options){.reader = s->reader,
@@ -358,7 +371,8 @@ static int make_parts(struct server *s)
 							       .bureau = c->bureau,
 							       .config = c,
 							       .clock = &s->clock,
-							       .hidden = &s->hidden});
+							       .hidden = &s->hidden,
+							       .schedule = s->schedule});
 }
 
 /* What the configuration names. */
@@ -455,6 +469,7 @@ struct server *server_free(struct server *s)
 	lanes_free(s->lanes);
 	history_free(s->history);
 	reader_free(s->reader);
+	schedule_free(s->schedule);
 	withdrawn_done(&s->withdrawn);
 	hidden_done(&s->hidden);
 	sd_event_source_disable_unref(s->recheck);

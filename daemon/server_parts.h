@@ -14,6 +14,7 @@ struct control;
 struct feed;
 struct housekeeping;
 struct limits;
+struct schedule;
 
 struct server {
 	struct config *config;	 /* owned, as all below unless said */
@@ -26,6 +27,7 @@ struct server {
 	struct withdrawn withdrawn;
 	struct hidden hidden;
 	struct queue_clock clock;
+	struct schedule *schedule;
 	struct history *history;
 	struct lanes *lanes;
 	struct fanout *fanout;

@@ -11,6 +11,7 @@
  *                           e bytes (scheduled only), n not_before,
  *                           q sha1 of what was sent under this uid and lost by Redis
  *   dibao:{B}:scheduled     zset: uid by not_before (Unix ms)
+ *   dibao:{B}:scheduling    stream: uid, act, due (what the schedule took in, gave up early)
  *   dibao:{B}:withdrawn     zset: uid by ms of withdrawal, of public events
  *   dibao:{B}:withdrawn-private  zset: the same of private ones
  *   dibao:{B}:quarantine    stream: channel, id, reason, e
@@ -22,7 +23,7 @@
  *   dibao:{B}:durable-public, :cursors-public, :lease-public:<name>  hash, the same of boards
  *   dibao:{B}:receipts      stream: name, instance, key, state, at, detail, token
  *   dibao:{B}:epoch         integer, 1 at setup; up by one at each healed rollback
- *   dibao:{B}:lost          stream: channel, from, to, reason
+ *   dibao:{B}:lost          stream: channel, from, to, reason, uid (many)
  *   dibao:{B}:hidden        hash: badge -> until (Unix ms, 0 = for good)
  *   dibao:{B}:shown:<badge>  set: uids of a person's public events, for hiding
  *   dibao:{B}:audit         stream: who, act, what, result

@@ -38,6 +38,7 @@ local MS_MAX = 253402300799999 -- 9999-12-31, as in the table of types
 local FIELDS_MAX = 8 -- of an entry that is copied; the daemon quarantines those with more
 local LAST_MAX = 100000
 local AUDIT_MAX = 100000 -- about; no age is kept
+local SCHEDULING_MAX = 10000 -- about; as many as a daemon remembers (daemon/schedule.h)
 local WHO_MAX, WHAT_MAX = 128, 200 -- bytes
 local CURSOR_MAX = 256 -- bytes: an epoch and four ids are at most 185
 local RECORD_KEEP_MS = 400 * 24 * 3600 * 1000 -- the longest retention by default
@@ -233,9 +234,17 @@ local function names(base, uid, channel, id)
 	return r[1] == channel and r[2] == id
 end
 
-local function cancel_scheduled(base, uid)
+-- What the schedule takes in and gives up before its time is in no channel: here the daemons hear of it,
+-- so that a Redis that comes back without it is found out.
+local function note_scheduling(base, uid, act, due)
+	redis.call('XADD', base .. 'scheduling', 'MAXLEN', '~', SCHEDULING_MAX, '*', 'uid', uid, 'act', act,
+		'due', due)
+end
+
+local function cancel_scheduled(base, uid, due)
 	local key = base .. 'uid:' .. uid
 	redis.call('ZREM', base .. 'scheduled', uid)
+	note_scheduling(base, uid, 'cancelled', due)
 	redis.call('HDEL', key, 'e', 'n')
 	redis.call('HSET', key, 's', 'cancelled')
 	expire(base, uid)
@@ -265,7 +274,7 @@ end
 -- it was never sent.
 local function withdraw(base, o, by, now)
 	if o.s == 'scheduled' then
-		cancel_scheduled(base, o.uid)
+		cancel_scheduled(base, o.uid, o.n)
 		redis.call('HSET', base .. 'uid:' .. o.uid, 'y', by)
 		return nil
 	end
@@ -309,9 +318,11 @@ local function schedule(base, e, bytes, hash, o)
 	if o and o.s == 'scheduled' and e.corrects then
 		withdraw(base, o, e.uid)
 	end
+	local due = string.format('%.0f', e.not_before)
 	keep(base, e, 'scheduled', channel_of(e), '', hash)
-	redis.call('HSET', base .. 'uid:' .. e.uid, 'e', bytes, 'n', string.format('%.0f', e.not_before))
-	redis.call('ZADD', base .. 'scheduled', string.format('%.0f', e.not_before), e.uid)
+	redis.call('HSET', base .. 'uid:' .. e.uid, 'e', bytes, 'n', due)
+	redis.call('ZADD', base .. 'scheduled', due, e.uid)
+	note_scheduling(base, e.uid, 'scheduled', due)
 end
 
 local function publish_bytes(base, bytes)
@@ -558,7 +569,7 @@ local function cancel(keys, args)
 	if not r or r.s ~= 'scheduled' then
 		return 0
 	end
-	cancel_scheduled(base, uid)
+	cancel_scheduled(base, uid, r.n)
 	return 1
 end
 
@@ -868,6 +879,31 @@ local function heal(keys, args)
 	return { 1, id }
 end
 
+-- act and uid, again and again, as a daemon heard of them: 1 it is so, 0 a scheduled event is not known any
+-- more, 2 one that was cancelled stood there again, and is cancelled now.
+local function reschedule(keys, args)
+	local base, out = keys[1], {}
+	for i = 1, #args, 2 do
+		local r = record(base, args[i + 1] or '')
+		if args[i] == 'scheduled' then
+			out[#out + 1] = r and 1 or 0
+		elseif args[i] == 'cancelled' then
+			out[#out + 1] = r and r.s == 'scheduled' and 2 or 1
+			if r and r.s == 'scheduled' then
+				cancel_scheduled(base, args[i + 1], r.n)
+			end
+		else
+			return fail('DIBAO_INVALID', 'expected scheduled or cancelled, and a uid')
+		end
+	end
+	return out
+end
+
+-- Somebody has seen what was lost and seen to it.
+local function settle(keys, args)
+	return redis.call('XDEL', keys[1] .. 'lost', args[1])
+end
+
 local function reappend(keys, args)
 	local base, channel, id = keys[1], args[1], args[2]
 	if not is_channel(channel) then
@@ -1039,6 +1075,8 @@ redis.register_function{ function_name = 'dibao_tail', callback = tail, flags = 
 redis.register_function{ function_name = 'dibao_trim', callback = trim, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_epoch', callback = epoch, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_heal', callback = heal, flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_reschedule', callback = reschedule, flags = { 'allow-oom' } }
+redis.register_function('dibao_settle', by_hand('lost settle', 1, settle))
 redis.register_function{ function_name = 'dibao_reappend', callback = reappend, flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_raise', callback = raise, flags = { 'allow-oom' } }
 redis.register_function('dibao_hide', by_hand('hide', 2, hide))

@@ -7,7 +7,7 @@
  * SMS client's keys. */
 #define QUEUE_KEYS                                                                                 \
 	"~@", "~@public", "~@private", "~@public-now", "~@private-now", "~@uid:*", "~@scheduled",  \
-		"~@withdrawn", "~@withdrawn-private", "~@quarantine", "~@cursors",                 \
+		"~@scheduling", "~@withdrawn", "~@withdrawn-private", "~@quarantine", "~@cursors", \
 		"~@cursors-public", "~@tail", "~@trimmed", "~@lease:*", "~@lease-public:*",        \
 		"~@durable", "~@durable-public", "~@receipts", "~@epoch", "~@lost", "~@hidden",    \
 		"~@shown:*"
@@ -62,7 +62,7 @@ const struct acl_user acl_users[] = {
 	 {"~@", "%RW~@uid:*", "%RW~@scheduled", "%RW~@withdrawn", "%RW~@withdrawn-private",
 	  "%RW~@shown:*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del", "+pexpire",
 	  "+sadd", "+zadd", "+zrem",
-	  "(%W~@public %W~@private %W~@public-now %W~@private-now +xadd)"}},
+	  "(%W~@public %W~@private %W~@public-now %W~@private-now %W~@scheduling +xadd)"}},
 	{"producer",
 	 "a program that adds entries by hand",
 	 {"%W~@public", "%W~@private", "%W~@public-now", "%W~@private-now", "+xadd"}},

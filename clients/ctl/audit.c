@@ -6,7 +6,6 @@
  */
 #include "queue.h"
 #include "redis.h"
-#include "text.h"
 #include "timearg.h"
 
 #include <jansson.h>
@@ -14,44 +13,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { PAGE = 500 };
-
 struct query {
 	int64_t since_ms;
 	int last; /* 0: all */
 };
 
-static const char *field(const redisReply *entry, const char *name)
-{
-	const redisReply *f = entry->element[1];
-
-	for (size_t i = 0; i + 1 < f->elements; i += 2)
-		if (!strcmp(f->element[i]->str, name))
-			return f->element[i + 1]->str;
-	return "";
-}
-
-/* Who may add to the stream chooses the text: it must not steer a terminal. */
-static void print_text(const char *s, int width)
-{
-	bool whole = utf8_is_valid((const uint8_t *)s, strlen(s)) && !strstr(s, "\xc2");
-	int n = 0;
-
-	/* After c2 stand the controls of U+0080 to U+009F, and hardly a letter. */
-	for (; *s; s++, n++)
-		putchar((unsigned char)*s < ' ' || *s == 0x7f || ((*s & 0x80) && !whole) ? '?'
-											 : *s);
-	for (; n < width; n++)
-		putchar(' ');
-	putchar(' ');
-}
-
 static void print_one(const struct ctl *c, const redisReply *e)
 {
 	int64_t ms = strtoll(e->element[0]->str, NULL, 10);
-	time_t t = (time_t)(ms / 1000);
-	char when[32];
-	struct tm tm;
+	char when[CTL_TIME];
 	json_t *j;
 
 	if (c->json) {
@@ -61,45 +31,32 @@ static void print_one(const struct ctl *c, const redisReply *e)
 		json_object_set_new(j, "at", json_integer(ms));
 		for (size_t i = 0; i < 4; i++) {
 			static const char *const names[] = {"who", "act", "what", "result"};
-			json_t *text = json_string(field(e, names[i]));
+			json_t *text = json_string(ctl_redis_field(e, names[i]));
 
 			json_object_set_new(j, names[i], text ? text : json_null());
 		}
 		ctl_put_json(j);
 		return;
 	}
-	localtime_r(&t, &tm);
-	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s  ", when);
-	print_text(field(e, "who"), 40);
-	print_text(field(e, "act"), 16);
-	print_text(field(e, "result"), 10);
-	print_text(field(e, "what"), 0);
+	printf("%s  ", ctl_local_time(when, ms));
+	ctl_put_text(ctl_redis_field(e, "who"), 40);
+	ctl_put_text(ctl_redis_field(e, "act"), 16);
+	ctl_put_text(ctl_redis_field(e, "result"), 10);
+	ctl_put_text(ctl_redis_field(e, "what"), 0);
 	putchar('\n');
 }
 
-static int print_since(const struct ctl *c, struct ctl_redis *r, int64_t since_ms)
+static void on_entry(const redisReply *entry, void *userdata)
 {
-	char from[48];
-	size_t n = PAGE;
+	print_one(userdata, entry);
+}
+
+static int print_since(struct ctl *c, struct ctl_redis *r, int64_t since_ms)
+{
+	char from[24];
 
 	snprintf(from, sizeof from, "%lld", (long long)since_ms);
-	while (n == PAGE) {
-		redisReply *page;
-		int e = ctl_redis_command(r, &page, "XRANGE %s %s + COUNT %d",
-					  ctl_redis_key(r, "audit"), from, PAGE);
-
-		if (e)
-			return e;
-		n = page->elements;
-		for (size_t i = 0; i < n; i++)
-			print_one(c, page->element[i]);
-		if (n)
-			snprintf(from, sizeof from, "(%.40s",
-				 page->element[n - 1]->element[0]->str);
-		freeReplyObject(page);
-	}
-	return 0;
+	return ctl_redis_each(r, "audit", from, on_entry, c);
 }
 
 static int print_last(const struct ctl *c, struct ctl_redis *r, const struct query *q)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum { TIMEOUT_S = 10, WATCH_S = 1 };
+enum { ALARM = 1 }; /* exit code of status, for whoever watches by it */
 
 static int connect_daemon(const char *path)
 {
@@ -165,6 +166,15 @@ static void print_rate(FILE *f, const char *what, const json_t *now, const json_
 	putc('\n', f);
 }
 
+static void print_alarms(FILE *f, const json_t *a)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(a, "alarms"), i, v)
+		fprintf(f, "ALARM  %s\n", json_string_value(v));
+}
+
 static void print_status(FILE *f, const json_t *a, const json_t *before, double seconds)
 {
 	const json_t *r = json_object_get(a, "redis");
@@ -178,6 +188,7 @@ static void print_status(FILE *f, const json_t *a, const json_t *before, double 
 	fprintf(f, "redis  %s, %s, epoch %lld\n",
 		json_is_true(json_object_get(r, "up")) ? "up" : "DOWN", text(r, "role"),
 		(long long)integer(r, "epoch"));
+	print_alarms(f, a);
 	fprintf(f, "sessions %lld (%lld active, %lld standing by), lanes %lld\n",
 		(long long)integer(a, "sessions"), (long long)integer(a, "active"),
 		(long long)integer(a, "standby"), (long long)integer(a, "lanes"));
@@ -293,8 +304,9 @@ int ctl_status(struct ctl *c, int argc, char **argv)
 		print_json(a);
 	else
 		print_status(stdout, a, NULL, 0);
+	r = json_array_size(json_object_get(a, "alarms")) ? ALARM : 0;
 	json_decref(a);
-	return 0;
+	return r;
 }
 
 static void join(char *buf, size_t cap, const json_t *list)

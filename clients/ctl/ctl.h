@@ -56,6 +56,12 @@ int ctl_error(const struct dibao_error *err);
 
 /* output.c. One line; takes the object. */
 void ctl_put_json(struct json_t *j);
+/* Unix ms as the clock on the wall here shows it: "2026-11-25 18:30:00". */
+enum { CTL_TIME = 32 };
+const char *ctl_local_time(char buf[CTL_TIME], int64_t ms);
+/* A text that others chose (a uid, who did an act), padded, and a blank: it must not steer a
+ * terminal. */
+void ctl_put_text(const char *s, int width);
 /* An act without any output of its own: with --json {"WHAT":NAME,"result":RESULT}. */
 void ctl_done(const struct ctl *c, const char *what, const char *name, const char *result);
 
@@ -77,6 +83,7 @@ int ctl_clients(struct ctl *c, int argc, char **argv);
 int ctl_reload(struct ctl *c, int argc, char **argv);
 int ctl_durable(struct ctl *c, int argc, char **argv);
 int ctl_quarantine(struct ctl *c, int argc, char **argv);
+int ctl_lost(struct ctl *c, int argc, char **argv);
 int ctl_schedule(struct ctl *c, int argc, char **argv);
 int ctl_hide(struct ctl *c, int argc, char **argv);
 int ctl_unhide(struct ctl *c, int argc, char **argv);

@@ -51,7 +51,7 @@ _dibaoctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i verb=
 	local _dibaoctl_verb_at=0 _dibaoctl_common=()
-	local verbs="setup publish import retract correct tail status clients reload durable quarantine
+	local verbs="setup publish import retract correct tail status clients reload durable quarantine lost
 schedule hide unhide receipts roster sms unserved audit keygen access types"
 
 	COMPREPLY=()
@@ -160,7 +160,7 @@ schedule hide unhide receipts roster sms unserved audit keygen access types"
 			_dibaoctl_words $'--type\n--org\n--file'
 		fi
 		;;
-	durable | quarantine | schedule)
+	durable | quarantine | lost | schedule)
 		_dibaoctl_noun
 		;;
 	esac
@@ -174,11 +174,13 @@ _dibaoctl_noun()
 		case $verb in
 		durable) _dibaoctl_words $'list\nset\nforget' ;;
 		quarantine) _dibaoctl_words $'list\nshow\nretry\ndrop' ;;
+		lost) _dibaoctl_words $'list\nsettle' ;;
 		schedule) _dibaoctl_words $'list\ncancel' ;;
 		esac
 	elif ((COMP_CWORD == _dibaoctl_verb_at + 2)) && [[ $prev != list ]]; then
 		case $verb in
 		durable | quarantine) _dibaoctl_words "$(_dibaoctl_ask "$verb" list | awk '{ print $1 }')" ;;
+		lost) _dibaoctl_words "$(_dibaoctl_ask lost list | awk '/^[0-9]/ { print $1 }')" ;;
 		schedule) _dibaoctl_words "$(_dibaoctl_ask schedule list | awk '{ print $NF }')" ;;
 		esac
 	fi

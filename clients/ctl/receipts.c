@@ -15,36 +15,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum { PAGE = 500 };
 
 struct query {
+	const struct ctl *ctl;
 	const char *uid;
 	uint8_t pid[DIBAO_PID_BYTES];
 	bool has_pid;
 };
 
-static const redisReply *value(const redisReply *entry, const char *name)
-{
-	const redisReply *f = entry->element[1];
-
-	for (size_t i = 0; i + 1 < f->elements; i += 2)
-		if (!strcmp(f->element[i]->str, name))
-			return f->element[i + 1];
-	return NULL;
-}
-
-static const char *field(const redisReply *entry, const char *name)
-{
-	const redisReply *v = value(entry, name);
-
-	return v ? v->str : "";
-}
-
 static bool concerns(const struct query *q, const redisReply *entry)
 {
-	const redisReply *key = value(entry, "key");
+	const redisReply *key = ctl_redis_value(entry, "key");
 
 	if (!key)
 		return false;
@@ -80,31 +61,36 @@ static void find_pid(const struct ctl *c, struct query *q)
 
 static void print_one(const struct ctl *c, const redisReply *e)
 {
-	int64_t at = atoll(field(e, "at"));
-	const char *state = dibao_receipt_name((enum dibao_receipt_state)atoi(field(e, "state")));
-	time_t t = (time_t)(at / 1000);
-	char when[32];
-	struct tm tm;
+	int64_t at = atoll(ctl_redis_field(e, "at"));
+	const char *state =
+		dibao_receipt_name((enum dibao_receipt_state)atoi(ctl_redis_field(e, "state")));
+	char when[CTL_TIME];
 	json_t *j;
 
 	if (c->json) {
 		j = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "id", e->element[0]->str, "name",
-			      field(e, "name"), "state", state, "at", (json_int_t)at, "detail",
-			      field(e, "detail"), "token", field(e, "token"));
+			      ctl_redis_field(e, "name"), "state", state, "at", (json_int_t)at,
+			      "detail", ctl_redis_field(e, "detail"), "token",
+			      ctl_redis_field(e, "token"));
 		ctl_put_json(j);
 		return;
 	}
-	localtime_r(&t, &tm);
-	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s  %-20s %-10s %s\n", when, field(e, "name"), state, field(e, "detail"));
+	printf("%s  %-20s %-10s %s\n", ctl_local_time(when, at), ctl_redis_field(e, "name"), state,
+	       ctl_redis_field(e, "detail"));
+}
+
+static void on_entry(const redisReply *entry, void *userdata)
+{
+	const struct query *q = userdata;
+
+	if (concerns(q, entry))
+		print_one(q->ctl, entry);
 }
 
 int ctl_receipts(struct ctl *c, int argc, char **argv)
 {
-	struct query q = {0};
-	char from[48] = "-";
+	struct query q = {.ctl = c};
 	struct ctl_redis r;
-	size_t n = PAGE;
 	int e;
 
 	if (argc != 2)
@@ -114,22 +100,7 @@ int ctl_receipts(struct ctl *c, int argc, char **argv)
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	while (n == PAGE && e == 0) {
-		redisReply *page;
-
-		e = ctl_redis_command(&r, &page, "XRANGE %s %s + COUNT %d",
-				      ctl_redis_key(&r, "receipts"), from, PAGE);
-		if (e)
-			break;
-		n = page->elements;
-		for (size_t i = 0; i < n; i++)
-			if (concerns(&q, page->element[i]))
-				print_one(c, page->element[i]);
-		if (n)
-			snprintf(from, sizeof from, "(%.40s",
-				 page->element[n - 1]->element[0]->str);
-		freeReplyObject(page);
-	}
+	e = ctl_redis_each(&r, "receipts", "-", on_entry, &q);
 	ctl_redis_close(&r);
 	return e;
 }

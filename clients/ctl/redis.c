@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 16 };
+enum { ARGS_MAX = 16, PAGE = 500 };
 
 static void describe_self(struct ctl_redis *r, const struct ctl *c)
 {
@@ -103,4 +103,53 @@ const char *ctl_redis_key(struct ctl_redis *r, const char *suffix)
 
 	snprintf(key, sizeof key, "%s%s", r->base, suffix);
 	return key;
+}
+
+const redisReply *ctl_redis_value(const redisReply *entry, const char *name)
+{
+	const redisReply *f = entry->element[1];
+
+	for (size_t i = 0; i + 1 < f->elements; i += 2)
+		if (!strcmp(f->element[i]->str, name))
+			return f->element[i + 1];
+	return NULL;
+}
+
+const char *ctl_redis_field(const redisReply *entry, const char *name)
+{
+	const redisReply *v = ctl_redis_value(entry, name);
+
+	return v ? v->str : "";
+}
+
+int ctl_redis_each(struct ctl_redis *r, const char *stream, const char *from,
+		   void (*fn)(const redisReply *entry, void *userdata), void *userdata)
+{
+	char at[48];
+	size_t n = PAGE;
+
+	snprintf(at, sizeof at, "%.40s", from);
+	while (n == PAGE) {
+		redisReply *page;
+		int e = ctl_redis_command(r, &page, "XRANGE %s %s + COUNT %d",
+					  ctl_redis_key(r, stream), at, PAGE);
+
+		if (e)
+			return e;
+		n = page->elements;
+		for (size_t i = 0; i < n; i++)
+			fn(page->element[i], userdata);
+		if (n)
+			snprintf(at, sizeof at, "(%.40s", page->element[n - 1]->element[0]->str);
+		freeReplyObject(page);
+	}
+	return 0;
+}
+
+bool ctl_redis_is_id(const char *text)
+{
+	size_t n = strspn(text, "0123456789"),
+	       k = text[n] == '-' ? strspn(text + n + 1, "0123456789") : 0;
+
+	return n > 0 && n < 20 && k > 0 && k < 20 && !text[n + 1 + k];
 }

@@ -27,6 +27,15 @@ int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, cons
 int ctl_redis_check(struct ctl_redis *r, redisReply *reply, redisReply **ret);
 /* A plain command, in the form of redisCommand(). */
 int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ...);
+/* A field of a stream's entry, NULL if it has none; its text, "" then. Borrowed from the reply. */
+const redisReply *ctl_redis_value(const redisReply *entry, const char *name);
+const char *ctl_redis_field(const redisReply *entry, const char *name);
+/* Each entry of a stream from this id on ("-": all), a page at a time, so that memory is bounded
+ * however many there are. 0 or a sysexits code, said. */
+int ctl_redis_each(struct ctl_redis *r, const char *stream, const char *from,
+		   void (*fn)(const redisReply *entry, void *userdata), void *userdata);
+/* Is it an entry's id ("1795622807135-0")? */
+bool ctl_redis_is_id(const char *text);
 /* base + suffix; borrowed until the next call. */
 const char *ctl_redis_key(struct ctl_redis *r, const char *suffix);
 

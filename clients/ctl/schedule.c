@@ -4,16 +4,13 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PAGE = 200 };
 
 static void print_one(const struct ctl *c, const char *uid, const char *score)
 {
 	int64_t ms = (int64_t)strtod(score, NULL);
-	time_t t = (time_t)(ms / 1000);
-	char when[32];
-	struct tm tm;
+	char when[CTL_TIME];
 	json_t *j;
 
 	if (c->json) {
@@ -21,9 +18,7 @@ static void print_one(const struct ctl *c, const char *uid, const char *score)
 		ctl_put_json(j);
 		return;
 	}
-	localtime_r(&t, &tm);
-	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s  %s\n", when, uid);
+	printf("%s  %s\n", ctl_local_time(when, ms), uid);
 }
 
 static int list(const struct ctl *c, struct ctl_redis *r)

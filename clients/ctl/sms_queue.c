@@ -42,15 +42,6 @@ static const char *text_of(const redisReply *row, size_t i)
 	return row->element[i]->type == REDIS_REPLY_STRING ? row->element[i]->str : "";
 }
 
-static void when(char buf[32], int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	localtime_r(&t, &tm);
-	strftime(buf, 32, "%Y-%m-%d %H:%M:%S", &tm);
-}
-
 static struct batch_line *batch_of(struct queue *q, const char *id)
 {
 	struct batch_line *b;
@@ -100,7 +91,7 @@ static void one(struct queue *q, const char *uid, const redisReply *row)
 	const char *words = by_batch ? notice_reason_words(NOTICE_REASON_BATCH)
 				     : notice_words(reason, strlen(reason));
 	int64_t due = strtoll(text_of(row, 4), NULL, 10);
-	char due_text[32];
+	char due_text[CTL_TIME];
 	json_t *j;
 
 	q->n++;
@@ -119,7 +110,7 @@ static void one(struct queue *q, const char *uid, const redisReply *row)
 	if (!q->all && q->n_shown == SHOWN)
 		return;
 	q->n_shown++;
-	when(due_text, due);
+	ctl_local_time(due_text, due);
 	fprintf(q->lines, "%-19s  %-9s %-14s %s%s%s\n", by_batch ? "when released" : due_text,
 		state, text_of(row, 1), uid, words[0] ? "  " : "", words);
 }

@@ -74,13 +74,9 @@ static bool put_field(const struct item *it, const char *before, const char *pat
 
 static void put_time(int64_t ms)
 {
-	time_t t = (time_t)(ms / 1000);
-	char text[32];
-	struct tm tm;
+	char text[CTL_TIME];
 
-	localtime_r(&t, &tm);
-	strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-	fputs(text, stdout);
+	fputs(ctl_local_time(text, ms), stdout);
 }
 
 /* Of a type that came later than this program's words: its short required fields by name. */

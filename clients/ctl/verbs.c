@@ -70,6 +70,7 @@ const struct ctl_verb ctl_verbs[] = {
 	 "durable names and how long history is held for them", ctl_durable, NULL},
 	{"quarantine", "list | show ID | retry ID | drop ID", "entries that were set aside",
 	 ctl_quarantine, NULL},
+	{"lost", "list | settle ID", "what Redis lost and nobody could put back", ctl_lost, NULL},
 	{"schedule", "list | cancel UID", "events that wait for their time", ctl_schedule, NULL},
 	{"hide", "--badge BADGE [--until TIME]", "keep a person off boards", ctl_hide, NULL},
 	{"unhide", "--badge BADGE", "show a hidden person again", ctl_unhide, NULL},

@@ -83,6 +83,61 @@ def redis_rolled_back_and_new_ids_below_those_that_were_read_are_healed(b):
     rolled_back(b, 200, 4000)
 
 
+def ctl(b, *args, code=0):
+    p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, *args], capture_output=True, text=True, timeout=20 * SLOW)
+    assert p.returncode == code, f"{args}: {p.returncode}\n{p.stdout}{p.stderr}"
+    return p.stdout
+
+
+@test(fsync="always")
+def scheduled_events_that_redis_came_back_without_are_alarmed_until_somebody_saw_to_it(b):
+    b.expected, b.ordered = "Redis came back|scheduled events are lost", False
+    b.start()
+    r = b.recorder("r")
+    far = int(time.time() * 1000) + 3600_000
+    assert ctl(b, "lost", "list") == ""
+    for uid in ("kept", "doomed"):
+        assert b.publish(event(uid, not_before=far)) == "scheduled"
+    b.publish(event("plain"))
+    r.wait_for({"plain"})
+    rollback = Rollback(b)
+    b.call("dibao_cancel", "doomed")
+    since = b.r.time()[0] * 1000
+    late = [event(f"late-{i}", not_before=far) for i in range(7)]
+    soon = event("soon", not_before=int(time.time() * 1000) + 500)
+    for e in (*late, soon):
+        assert b.publish(e) == "scheduled"
+    r.wait_for({"plain", "soon"})
+    assert "ALARM" not in ctl(b, "status")
+    seen = len(b.d.log())
+    b.r.client_kill_filter(_type="normal", skipme=True)  # another connection tells it all again
+    b.d.wait_log("tail link is up", since=seen)
+    until(lambda: b.publish(event("plain2")) and "plain2" in r.uids(), "the tail goes on")
+    b.d.pause()
+    rollback.back()
+    assert b.r.zcard(b.key("scheduled")) == 2, "so it was then"
+    assert b.publish(late[6]) == "scheduled", "one is published again before the daemon looks"
+    b.d.go_on()
+    alert, = b.d.wait_log(r"alert (.*scheduled events.*)", 20).groups()
+    assert alert.startswith("6 scheduled events are lost") and "Publish again" in alert, alert
+    until(lambda: b.d.ask("status")["alarms"], "the status alarms")
+    assert re.search("ALARM  1 losses .*dibaoctl lost list", ctl(b, "status", code=1))
+    loss = json.loads(ctl(b, "--json", "lost", "list"))
+    assert loss["uids"] == [f"late-{i}" for i in range(6)] and loss["channel"] == "scheduled", loss
+    assert since <= loss["from"] <= loss["to"] <= b.r.time()[0] * 1000, loss
+    assert all(u in ctl(b, "lost", "list") for u in loss["uids"])
+    assert b.r.hget(b.key("uid:doomed"), "s") == b"cancelled", "what was cancelled is so again"
+    assert [b.publish(e) for e in late] == ["scheduled"] * 6 + ["repeat"]
+    assert set(b.r.zrange(b.key("scheduled"), 0, -1)) == {b"kept", *(b"late-%d" % i for i in range(7))}
+    ctl(b, "lost", "settle", loss["id"])
+    until(lambda: not b.d.ask("status")["alarms"], "the alarm ends")
+    assert "ALARM" not in ctl(b, "status") and ctl(b, "lost", "list") == ""
+    ctl(b, "lost", "settle", loss["id"], code=65)
+    ctl(b, "lost", "settle", "x", code=64)
+    assert b.r.xrevrange(b.key("audit"), count=2)[0][1][b"act"] == b"lost settle"
+    r.wait_for({"plain", "plain2", "soon"})
+
+
 @test(fsync="always")
 def redis_that_refuses_to_be_healed_is_asked_again_now_and_then(b):
     b.expected, b.ordered = "Redis came back|NOREPLICAS|OOM", False

@@ -118,19 +118,27 @@ static inline struct redis_link *open_link(struct fixture *f, const char *name, 
 	return l;
 }
 
-static inline void make_reader(struct fixture *f, const char *main_user)
+static inline void make_reader_with(struct fixture *f, const char *main_user,
+				    void (*on_planned)(struct reader *r, const struct planned *p,
+						       void *userdata))
 {
 	struct reader_options opt = {
 		.event = f->event,
 		.bureau = BUREAU,
 		.userdata = f,
 		.on_entries = on_entries,
+		.on_planned = on_planned,
 	};
 
 	opt.tail_link = f->tail = open_link(f, "tail", true, NULL);
 	opt.main_link = f->main = open_link(f, "main", false, main_user);
 	opt.range_link = f->range = open_link(f, "range", true, NULL);
 	assert_int_equal(reader_new(&f->reader, &opt), 0);
+}
+
+static inline void make_reader(struct fixture *f, const char *main_user)
+{
+	make_reader_with(f, main_user, NULL);
 }
 
 static inline void start(struct fixture *f)

@@ -27,6 +27,7 @@ struct fixture {
 	struct config *config;
 	struct queue_clock clock;
 	struct hidden hidden;
+	struct schedule *schedule;
 	redisContext *c;
 	int n_checks;
 	struct redis_check_result check;
@@ -95,6 +96,8 @@ static int set_up(void **state)
 	opt.config = f->config;
 	opt.clock = &f->clock;
 	opt.hidden = &f->hidden;
+	assert_int_equal(schedule_new(&f->schedule), 0);
+	opt.schedule = f->schedule;
 	assert_int_equal(housekeeping_new(&f->keeper, &opt), 0);
 	*state = f;
 	return 0;
@@ -118,6 +121,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	housekeeping_free(f->keeper);
+	schedule_free(f->schedule);
 	redis_link_free(f->link);
 	hidden_done(&f->hidden);
 	redisFree(f->c);
@@ -248,6 +252,30 @@ static void who_was_hidden_until_a_time_is_shown_again_when_it_is_past_and_nobod
 	assert_int_equal(run(f, "XLEN " BASE "public-now"), 149);
 	assert_int_equal(run(f, "HLEN " BASE "hidden"), 3);
 	wait_until(f, counters(f)->n_unhidden == 149);
+}
+
+static void what_was_released_is_told_and_so_is_what_was_lost_until_it_is_settled(void **state)
+{
+	struct fixture *f = *state;
+	int64_t due = now_ms(CLOCK_REALTIME) + 300;
+	struct planned p = {.uid = "u", .uid_len = 1};
+	size_t i = 0;
+
+	p.due_ms = due;
+	schedule_note(f->schedule, &p);
+	p.due_ms = due + 3600000;
+	schedule_note(f->schedule, &p);
+	publish(f, "u", due);
+	start(f, NULL);
+	wait_until(f, counters(f)->n_released == 1);
+	/* Two were known; the one that waits is left. */
+	wait_until(f, (i = 0, schedule_next(f->schedule, &i)) && i == 2);
+	assert_int_equal(counters(f)->n_lost, 0);
+	run(f, "XADD " BASE "lost 1-1 channel public");
+	run(f, "XADD " BASE "lost 2-1 channel scheduled");
+	wait_until(f, counters(f)->n_lost == 2);
+	run(f, "FCALL dibao_settle 1 " BASE " 1-1 test");
+	wait_until(f, counters(f)->n_lost == 1);
 }
 
 static void the_tails_place_is_stored_within_its_second_and_never_goes_back(void **state)
@@ -548,6 +576,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(scheduled_events_are_released_when_due_and_not_before),
 		TEST(who_was_hidden_until_a_time_is_shown_again_when_it_is_past_and_nobody_else),
+		TEST(what_was_released_is_told_and_so_is_what_was_lost_until_it_is_settled),
 		TEST(the_tails_place_is_stored_within_its_second_and_never_goes_back),
 		TEST(old_entries_are_trimmed_by_their_channels_age_in_steps),
 		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),

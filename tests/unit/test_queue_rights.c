@@ -15,7 +15,7 @@ static void a_publisher_without_the_right_to_read_channels_can_publish(void **st
 		"%RW~" BASE "shown:*", "+fcall", "+time", "+hgetall", "+hset", "+hdel", "+del",
 		"+pexpire", "+sadd", "+zadd", "+zrem",
 		"(%W~" BASE "public %W~" BASE "private %W~" BASE "public-now %W~" BASE
-		"private-now +xadd)");
+		"private-now %W~" BASE "scheduling +xadd)");
 	assert_int_equal(command_on(c, "AUTH", "hr", "secret", NULL)->type, REDIS_REPLY_STATUS);
 	for (int i = 0; i < 4; i++) {
 		char uid[8], key[QUEUE_KEY_MAX];
