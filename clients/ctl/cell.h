@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CELL_CHINA_MIN = 480 }; /* minutes east of UTC: what a time means that says no zone */
+
 /* Trims blanks of all kinds (ideographic, no-break, marks), undoes ="..." and, with `narrow`, turns
  * full-width letters, digits and signs into ASCII. In place; the new length. */
 size_t cell_clean(char *text, size_t len, bool narrow);

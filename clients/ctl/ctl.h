@@ -47,6 +47,9 @@ void ctl_options_done(struct ctl *c);
 
 /* Takes --endpoint, --key and --server-key out of a verb's own arguments. 0 or a code, said. */
 int ctl_options_take(struct ctl *c, int *argc, char **argv);
+/* Takes the one operand of a verb out of its arguments, whose options all have a value: the word
+ * that does not begin with - or that stands last, behind "--". NULL: there is none, or another. */
+const char *ctl_operand(int *argc, char **argv);
 /* Says "dibaoctl: ... on stderr and returns the code. */
 int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The sysexits code for a negative errno of the library. */

@@ -4,6 +4,7 @@
  * IMPORT_CHECKPOINT_ROWS nothing is, and the place is written down, so a run that is cut goes on
  * there, and what it publishes twice is a repeat by its uid.
  */
+#include "cell.h"
 #include "import_parts.h"
 
 #include <jansson.h>
@@ -247,7 +248,7 @@ int ctl_import(struct ctl *c, int argc, char **argv)
 	if (!m)
 		return ctl_fail(EX_OSERR, "no memory");
 	m->c = c;
-	m->rules.zone_min = 480;
+	m->rules.zone_min = CELL_CHINA_MIN;
 	r = import_args_parse(m, argc, argv);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);

@@ -52,7 +52,7 @@ static const struct ctl_verb *find_verb(const char *name)
 
 static bool asks_help(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++)
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return true;
 	return false;
@@ -70,10 +70,12 @@ static const char *argument(int argc, char **argv, const char *name)
 /* --json may stand behind the verb too. */
 static int take_json(struct ctl *c, int argc, char **argv)
 {
+	bool ended = false;
 	int n = 0;
 
 	for (int i = 0; i < argc; i++) {
-		if (!strcmp(argv[i], "--json"))
+		ended |= !strcmp(argv[i], "--");
+		if (!ended && !strcmp(argv[i], "--json"))
 			c->json = true;
 		else
 			argv[n++] = argv[i];

@@ -201,6 +201,30 @@ int ctl_options_take(struct ctl *c, int *argc, char **argv)
 	return r;
 }
 
+const char *ctl_operand(int *argc, char **argv)
+{
+	const char *found = NULL;
+	int n = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		bool ends = !strcmp(argv[i], "--");
+
+		if (ends ? i + 2 != *argc : argv[i][0] == '-' && i + 1 == *argc)
+			return NULL;
+		if (!ends && argv[i][0] == '-') {
+			argv[n++] = argv[i++];
+			argv[n++] = argv[i];
+			continue;
+		}
+		if (found)
+			return NULL;
+		found = argv[i += ends];
+	}
+	argv[n] = NULL;
+	*argc = n;
+	return found;
+}
+
 void ctl_options_done(struct ctl *c)
 {
 	clear_endpoints(c);

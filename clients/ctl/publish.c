@@ -320,19 +320,21 @@ static const char *option(int argc, char **argv, const char *name)
 
 int ctl_retract(struct ctl *c, int argc, char **argv)
 {
-	const char *reason = option(argc, argv, "--reason"), *uid = option(argc, argv, "--uid");
+	const char *original = ctl_operand(&argc, argv), *reason = option(argc, argv, "--reason"),
+		   *uid = option(argc, argv, "--uid");
 	json_t *event;
 	int r;
 
-	if (argc < 2 || argc % 2 || argv[1][0] == '-' || !reason)
-		return ctl_fail(EX_USAGE, "retract: expected UID --reason TEXT [--uid NEW]");
-	for (int i = 2; i < argc; i += 2)
+	if (!original || !reason)
+		return ctl_fail(EX_USAGE, "retract: expected UID --reason TEXT [--uid NEW]; a UID "
+					  "that begins with - last, behind --");
+	for (int i = 1; i < argc; i += 2)
 		if (strcmp(argv[i], "--reason") != 0 && strcmp(argv[i], "--uid") != 0)
 			return ctl_fail(EX_USAGE, "retract: no such option: %s", argv[i]);
-	r = ctl_fetch_event(c, argv[1], &event);
+	r = ctl_fetch_event(c, original, &event);
 	if (r)
 		return r;
-	renew(event, argv[1], "retracts", uid);
+	renew(event, original, "retracts", uid);
 	json_object_set_new(event, "body", json_pack("{s:s}", "reason", reason));
 	r = publish_json(c, event);
 	json_decref(event);
@@ -415,17 +417,18 @@ static int change(json_t *event, const char *name, const char *value)
 
 int ctl_correct(struct ctl *c, int argc, char **argv)
 {
-	const char *uid = option(argc, argv, "--uid");
+	const char *original = ctl_operand(&argc, argv), *uid = option(argc, argv, "--uid");
 	json_t *event;
 	int r;
 
-	if (argc < 4 || argv[1][0] == '-' || argc % 2)
-		return ctl_fail(EX_USAGE, "correct: expected UID --FIELD VALUE ...");
-	r = ctl_fetch_event(c, argv[1], &event);
+	if (!original || argc < 3)
+		return ctl_fail(EX_USAGE, "correct: expected UID --FIELD VALUE ...; a UID that "
+					  "begins with - last, behind --");
+	r = ctl_fetch_event(c, original, &event);
 	if (r)
 		return r;
-	renew(event, argv[1], "corrects", uid);
-	for (int i = 2; i + 1 < argc && r == 0; i += 2) {
+	renew(event, original, "corrects", uid);
+	for (int i = 1; i + 1 < argc && r == 0; i += 2) {
 		if (strncmp(argv[i], "--", 2) != 0)
 			r = ctl_fail(EX_USAGE, "%s: expected --FIELD VALUE", argv[i]);
 		else if (strcmp(argv[i], "--uid") != 0)

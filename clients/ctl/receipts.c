@@ -89,13 +89,13 @@ static void on_entry(const redisReply *entry, void *userdata)
 
 int ctl_receipts(struct ctl *c, int argc, char **argv)
 {
-	struct query q = {.ctl = c};
+	struct query q = {.ctl = c, .uid = ctl_operand(&argc, argv)};
 	struct ctl_redis r;
 	int e;
 
-	if (argc != 2)
-		return ctl_fail(EX_USAGE, "receipts: expected UID");
-	q.uid = argv[1];
+	if (!q.uid || argc > 1)
+		return ctl_fail(EX_USAGE,
+				"receipts: expected UID; one that begins with - behind --");
 	find_pid(c, &q);
 	e = ctl_redis_open(&r, c, true);
 	if (e)

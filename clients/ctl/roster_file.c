@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4096, CHINA_MIN = 480 };
+enum { PATH_BYTES = 4096 };
 
 static const char default_headings[] = "/etc/dibao/headings.tsv";
 
@@ -138,8 +138,8 @@ static int take_active(struct reader *r, struct roster_item *it)
 	}
 	if (cell(r, "left_on", text, sizeof text) < 0)
 		return -EINVAL;
-	if (*text && (cell_date(text, day) < 0 || cell_time(day, CHINA_MIN, &it->left_on) < 0 ||
-		      it->left_on <= 0))
+	if (*text && (cell_date(text, day) < 0 ||
+		      cell_time(day, CELL_CHINA_MIN, &it->left_on) < 0 || it->left_on <= 0))
 		return refuse(r, "left_on",
 			      "expected a day since 1970: 2017/7/5, 2017年7月5日, 20170705");
 	if (it->active && it->left_on)

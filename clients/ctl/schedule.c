@@ -63,6 +63,10 @@ int ctl_schedule(struct ctl *c, int argc, char **argv)
 	struct ctl_redis r;
 	int e;
 
+	if (argc == 4 && !strcmp(argv[2], "--")) {
+		argv[2] = argv[3];
+		argc--;
+	}
 	if (!(!strcmp(verb, "list") && argc == 2) && !(!strcmp(verb, "cancel") && argc == 3))
 		return ctl_fail(EX_USAGE, "schedule: expected list or cancel UID");
 	e = ctl_redis_open(&r, c, true);

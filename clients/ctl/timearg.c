@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "timearg.h"
-#include "types.h"
+#include "cell.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,15 +31,19 @@ int timearg_duration(const char *text, int64_t *ret_ms)
 
 int timearg_parse(const char *text, time_t now, int64_t *ret_ms)
 {
+	size_t digits = strspn(text, "0123456789");
 	int64_t ago;
 
 	if (timearg_duration(text, &ago) == 0) {
 		*ret_ms = (int64_t)now * 1000 - ago;
 		return 0;
 	}
-	if (strlen(text) > 8 && strspn(text, "0123456789") == strlen(text) && strlen(text) < 16) {
+	if (text[digits] == '\0' && digits > 8 && digits < 16) {
 		*ret_ms = atoll(text);
 		return 0;
 	}
-	return time_from_text(text, ret_ms);
+	/* What a spreadsheet means by 46351 nobody types for a date. */
+	if (strspn(text, "0123456789.") == strlen(text) && (digits == 5 || digits == 6))
+		return -EINVAL;
+	return cell_time(text, CELL_CHINA_MIN, ret_ms);
 }

@@ -282,6 +282,51 @@ def an_argument_that_a_verb_does_not_know_is_refused_and_nothing_is_done(b):
 
 
 @test
+def a_time_is_a_date_as_import_reads_it_or_a_while_ago_and_nothing_else(b):
+    b.start()
+    midnight = 1782835200000  # 2026-07-01 00:00 in China
+    b.r.xadd(b.key("audit"), {"who": "uid 0", "act": "before"}, id=f"{midnight - 1}-0")
+    b.r.xadd(b.key("audit"), {"who": "uid 0", "act": "midnight"}, id=f"{midnight}-0")
+    b.r.xadd(b.key("audit"), {"who": "uid 0", "act": "half-nine"}, id=f"{midnight + 34200000}-0")
+
+    def since(text, code=0):
+        got = ctl(b, "--json", "audit", "--since", text, code=code)
+        return got if code else [e["act"] for e in rows(got)]
+    for text in ("2026-07-01", "2026/7/1", "2026.7.1", "20260701", "2026年7月1日", "2026-06-30T16:00:00Z", str(midnight)):
+        assert since(text) == ["midnight", "half-nine"], text
+    for text in ("2026-07-01 9:30", "2026年7月1日 9时30分", "2026-07-01T09:30:00+08:00"):
+        assert since(text) == ["half-nine"], text
+    for text in ("2026-02-30", "7/1/2026", "46204", "46204.5", "2026-07", "tomorrow", "2026-07-01 25:00", ""):
+        assert "expected a time" in since(text, USAGE), text
+    ctl(b, "hide", "--badge", "F1", "--until", "2099年1月2日")
+    assert b.r.hget(b.key("hidden"), "F1") == b"4070966400000"
+
+
+@test
+def a_uid_that_begins_with_a_dash_stands_behind_the_end_of_the_options(b):
+    b.start()
+    ahead = int(time.time() * 1000) + 3600_000
+    for uid in ("-a", "--json", "--help", "--"):
+        b.publish(event(uid, "award"))
+    b.publish(event("-s", not_before=ahead))
+    r = b.recorder("r", "-s", "last:100", "--receipts")
+    until(lambda: b.r.xlen(b.key("receipts")) == 4, "they are receipted")
+    for uid in ("-a", "--json", "--help", "--"):
+        assert len(ctl(b, "receipts", "--", uid).splitlines()) == 1, uid
+    assert ctl(b, "correct", "--uid", "c-1", "--public_reason", "别的", "--", "-a") == "new c-1\n"
+    assert ctl(b, "correct", "c-1", "--uid", "c-2", "--public_reason", "又是别的") == "new c-2\n"
+    assert ctl(b, "retract", "--reason", "演示", "--uid", "r-1", "--", "--json") == "new r-1\n"
+    assert ctl(b, "retract", "--reason", "演示", "c-2", "--uid", "r-2") == "new r-2\n"
+    assert ctl(b, "schedule", "cancel", "--", "-s") == ""
+    assert b.r.hget(b.key("uid:-s"), "s") == b"cancelled"
+    for args in (["receipts", "-a"], ["receipts", "--"], ["receipts", "--", "a", "b"], ["receipts", "a", "--", "b"],
+                 ["retract", "-a", "--reason", "x"], ["retract", "--", "-a", "--reason", "x"], ["retract", "--reason", "x"],
+                 ["retract", "c-1", "--reason"], ["correct", "--", "-a"], ["correct", "c-1"]):
+        assert "expected UID" in ctl(b, *args, code=USAGE), args
+    r.wait_for({"-a", "--json", "--help", "--", "c-1", "c-2", "r-1", "r-2"})
+
+
+@test
 def status_on_a_terminal_is_redrawn_in_place_also_when_the_daemon_comes_back(b):
     b.start()
     master, slave = pty.openpty()
