@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # A sixth type is a row of the table and nothing else: the programs are linked again with a copy of
 # lib/types.c that has one more row, and every other object as it is.
+import daemon
 import dibao_test
+import recorder
 from dibao_test import *
 
 ROW = '''
@@ -64,7 +66,8 @@ def json_line(uid, body=BODY):
 def a_sixth_type_is_a_new_row_and_nothing_else(b):
     os.mkdir(b.path("build"))
     link_again(b.path("build"))
-    dibao_test.BUILD = b.path("build")
+    for module in (dibao_test, daemon, recorder):
+        module.BUILD = b.path("build")
     b.d = None
 
     # Help and the table for scripts.
