@@ -11,7 +11,7 @@
  *                           e bytes (scheduled only), n not_before,
  *                           q sha1 of what was sent under this uid and lost by Redis
  *   dibao:{B}:scheduled     zset: uid by not_before (Unix ms)
- *   dibao:{B}:scheduling    stream: uid, act, due (what the schedule took in, gave up early)
+ *   dibao:{B}:scheduling    stream: uid, act, due (of what was put on the schedule or off it)
  *   dibao:{B}:withdrawn     zset: uid by ms of withdrawal, of public events
  *   dibao:{B}:withdrawn-private  zset: the same of private ones
  *   dibao:{B}:quarantine    stream: channel, id, reason, e
