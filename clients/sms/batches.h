@@ -22,6 +22,7 @@ struct batch {
 	uint64_t n, limit; /* texts of it so far; more than this waits */
 	bool released;
 	bool is_known; /* n, limit and released were heard */
+	bool is_told;  /* that it waits */
 	char id[BATCH_ID_MAX];
 };
 

@@ -187,11 +187,17 @@ typedef void (*step_fn)(struct core *c, struct item *i, bool ok, void *userdata)
 void step_write(struct core *c, struct item *i, const struct step *s, step_fn fn, void *userdata);
 /* Where an item waits that is not busy. A final one is removed: i is gone if this is false. */
 bool step_place(struct core *c, struct item *i);
+/* It waits for the release of its batch; who is to release it is told, once a batch. */
+void step_hold(struct item *i);
+void step_tell_batch(struct batch *b);
 /* What an ended one is called: reason word and code. */
 void step_reason(char *buf, size_t cap, const struct step *s);
 /* A step for what the code of a failed text says; attempt is that of the text. */
 void step_of_code(struct core *c, const struct item *i, const struct gateway *g, const char *code,
 		  bool by_carrier, struct step *ret, int64_t now_ms);
+/* Logs what a row has become: all, to who looks for it, and aloud what a person must see. reason: a
+ * word of ours, without the gateway's code. */
+void step_told(const char *uid, enum notice_state state, const char *reason, bool unserved);
 /* Marks the number of a badge: "bad" or "disputed". */
 void step_mark(struct core *c, const struct item *i, const char *what);
 

@@ -12,9 +12,11 @@
 #include "core.h"
 
 #include "log.h"
+#include "log_ids.h"
 #include "mpread.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,8 @@ struct arrival {
 	struct arrival *next;
 	uint64_t ack;
 	bool is_withdrawal, is_withdrawn, is_sent;
+	bool is_unserved;   /* as it was decided when it was sent */
+	const char *reason; /* its word; a constant */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -201,7 +205,12 @@ static void on_taken(int result, const redisReply *reply, void *userdata)
 		if (!strcmp(outbox_reply_text(reply, 0, NULL), "new")) {
 			struct dibao_str of = ev.retracts.p ? ev.retracts : ev.corrects;
 
+			char uid[DIBAO_UID_MAX_BYTES + 1];
+
 			c->counters.n_taken++;
+			snprintf(uid, sizeof uid, "%.*s", (int)ev.uid.len, ev.uid.p);
+			if (s >= 0)
+				step_told(uid, (enum notice_state)s, a->reason, a->is_unserved);
 			if (of.p)
 				forget_original(c, of);
 			if (s == NOTICE_QUEUED || s == NOTICE_HELD)
@@ -298,6 +307,8 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 		pair(call, "mb", mailbox);
 	if (!notice_is_final(s.to) || s.to == NOTICE_PARKED)
 		pair(call, "e", (struct dibao_str){(const char *)a->bytes, a->len});
+	a->is_unserved = s.unserved;
+	a->reason = s.why ? s.why : notice_reason_name(s.reason);
 	outbox_send(c->outbox, call, on_taken, a);
 	c->counters.n_unserved += s.unserved;
 }
@@ -380,7 +391,7 @@ static bool is_full(struct intake *in)
 	bool full = n >= c->config->backlog;
 
 	if (full && !in->is_full && log_limited("backlog"))
-		log_text(LOG_WARNING,
+		log_told(LOG_WARNING, LOG_ID_FULL, NULL,
 			 "%zu notices are open, as many as backlog allows: no more is taken over "
 			 "until there are fewer",
 			 n);

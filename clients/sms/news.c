@@ -11,6 +11,7 @@
 #include "core.h"
 
 #include "log.h"
+#include "log_ids.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -202,7 +203,7 @@ void news_on_receipt(struct driver *d, const struct driver_receipt *receipt, voi
 
 	if (!c->active || c->n_news >= NEWS_MAX) {
 		if (c->active && log_limited("news"))
-			log_text(LOG_WARNING,
+			log_told(LOG_WARNING, LOG_ID_FULL, NULL,
 				 "%u receipts wait for Redis: more are refused, and come again",
 				 c->n_news);
 		d->ops->receipt_done(d, ticket, false);

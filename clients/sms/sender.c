@@ -13,6 +13,7 @@
 #include "core.h"
 
 #include "log.h"
+#include "log_ids.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -135,7 +136,8 @@ static void note_refusal(struct gateway *g, const struct core *c, const char *co
 	else
 		breaker_well(&g->breaker); /* it is the text that it minds */
 	if (opened)
-		log_text(LOG_ERR, "%s: takes nothing for now: %s", g->name, a.meaning);
+		log_told(LOG_ERR, LOG_ID_GATEWAY, NULL, "%s: takes nothing for now: %s", g->name,
+			 a.meaning);
 }
 
 void sender_on_result(struct driver *d, const char *id, unsigned attempt,
@@ -174,7 +176,8 @@ void sender_on_result(struct driver *d, const char *id, unsigned attempt,
 		break;
 	default:
 		if (breaker_failed(&g->breaker, now))
-			log_text(LOG_ERR, "%s: takes nothing for now: it does not answer", g->name);
+			log_told(LOG_ERR, LOG_ID_GATEWAY, NULL,
+				 "%s: takes nothing for now: it does not answer", g->name);
 		g->n_ambiguous++;
 		s = (struct step){.to = NOTICE_AMBIGUOUS,
 				  .reason = NOTICE_REASON_UNKNOWN,
@@ -486,7 +489,7 @@ void sender_run(struct core *c, int64_t now_ms)
 
 		backlog_unwait(c->backlog, i);
 		if (i->lane == LANE_BULK && batch_must_wait(i->batch)) {
-			batch_hold(i->batch, i);
+			step_hold(i);
 			continue;
 		}
 		f = flight_new(c, i, g);

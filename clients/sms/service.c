@@ -4,6 +4,7 @@
 #include "core.h"
 #include "credential.h"
 #include "log.h"
+#include "log_ids.h"
 #include "redis_safe.h"
 
 #include <errno.h>
@@ -58,7 +59,8 @@ static void give_up(struct service *s)
 
 static void on_active(struct core *c)
 {
-	log_text(LOG_NOTICE, "active: %zu notices open", backlog_count(c->backlog));
+	log_told(LOG_NOTICE, LOG_ID_ACTIVE, NULL, "active: %zu notices open",
+		 backlog_count(c->backlog));
 	(void)sd_notify(0, "STATUS=active");
 }
 
@@ -81,12 +83,13 @@ static void on_status(struct dibao_subscriber *sub, const struct dibao_status *s
 	case DIBAO_STATE_STANDBY:
 		if (s->counter)
 			give_up(s);
-		log_text(LOG_NOTICE, "standing by: another instance of %s is active",
-			 s->config->name);
+		log_told(LOG_NOTICE, LOG_ID_STANDBY, NULL,
+			 "standing by: another instance of %s is active", s->config->name);
 		(void)sd_notify(0, "STATUS=standing by");
 		break;
 	case DIBAO_STATE_REFUSED:
-		log_text(LOG_ERR, "dibaod refuses: %s %s", dibao_reason_name(st->reason), st->text);
+		log_told(LOG_ERR, LOG_ID_REFUSED, NULL, "dibaod refuses: %s %s",
+			 dibao_reason_name(st->reason), st->text);
 		end(s, EX_NOPERM);
 		break;
 	default:
@@ -109,7 +112,8 @@ static int on_delivery(struct dibao_subscriber *sub, const struct dibao_delivery
 static void on_gone(struct dibao_subscriber *sub, const struct dibao_lost *l, void *userdata)
 {
 	(void)sub, (void)userdata;
-	log_text(LOG_ERR, "events of channel %s can't be had any more (%s): see dibaoctl status",
+	log_told(LOG_ERR, LOG_ID_LOST, NULL,
+		 "events of channel %s can't be had any more (%s): see dibaoctl status",
 		 dibao_channel_name(l->channel), l->reason);
 }
 
@@ -186,8 +190,8 @@ static void on_lease_lost(struct core *c)
 {
 	struct service *s = c->userdata;
 
-	log_text(LOG_WARNING, "the lease of %s is another's: nothing is sent from here",
-		 s->config->name);
+	log_told(LOG_WARNING, LOG_ID_STANDBY, NULL,
+		 "the lease of %s is another's: nothing is sent from here", s->config->name);
 	give_up(s);
 	(void)sd_event_source_set_enabled(s->reopen, SD_EVENT_ONESHOT);
 }
@@ -199,7 +203,7 @@ static void log_lines(int level, char *text)
 	char *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		log_text(level, "Redis: %s", line);
+		log_told(level, LOG_ID_REDIS_UNSAFE, NULL, "Redis: %s", line);
 }
 
 static void on_looked(const struct redis_safe *found, void *userdata)
@@ -214,7 +218,8 @@ static void on_looked(const struct redis_safe *found, void *userdata)
 
 		log_lines(goes_on ? LOG_WARNING : LOG_ERR, copy.text);
 		if (!goes_on) {
-			log_text(LOG_ERR, "this Redis can't keep an outbox%s",
+			log_told(LOG_ERR, LOG_ID_REDIS_UNSAFE, NULL,
+				 "this Redis can't keep an outbox%s",
 				 found->functions_ok ? "; --unsafe-redis starts all the same" : "");
 			end(s, EX_CONFIG);
 			return;
@@ -425,6 +430,6 @@ int service_run(struct service *s)
 		return EX_OSERR;
 	}
 	if (s->exit_code == 0)
-		log_text(LOG_NOTICE, "stopped");
+		log_told(LOG_NOTICE, LOG_ID_STOPPED, NULL, "stopped");
 	return s->exit_code;
 }

@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include "log.h"
+#include "log_ids.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,6 +21,8 @@ struct writing {
 	enum notice_state to;
 	unsigned attempt;
 	int64_t due_ms;
+	const char *reason; /* its word alone; a constant */
+	bool unserved;
 	step_fn fn;
 	void *userdata;
 };
@@ -53,6 +56,26 @@ static int64_t due_of(const struct core *c, const struct item *i, const struct s
 	}
 }
 
+void step_tell_batch(struct batch *b)
+{
+	char field[16 + BATCH_ID_MAX];
+
+	if (b->is_told || !b->is_known || !b->n_waiting || !batch_must_wait(b))
+		return;
+	b->is_told = true;
+	snprintf(field, sizeof field, "DIBAO_BATCH=%s", b->id);
+	log_told(LOG_WARNING, LOG_ID_BATCH, field,
+		 "%" PRIu64 " texts came together, over %" PRIu64
+		 ": they wait for: dibaoctl sms release %s",
+		 b->n, b->limit, b->id);
+}
+
+void step_hold(struct item *i)
+{
+	batch_hold(i->batch, i);
+	step_tell_batch(i->batch);
+}
+
 bool step_place(struct core *c, struct item *i)
 {
 	int e = 0;
@@ -67,7 +90,7 @@ bool step_place(struct core *c, struct item *i)
 	case NOTICE_QUEUED:
 	case NOTICE_HELD:
 		if (i->lane == LANE_BULK && batch_must_wait(i->batch))
-			batch_hold(i->batch, i);
+			step_hold(i);
 		else
 			e = backlog_wait(c->backlog, i, i->lane, i->due_ms);
 		break;
@@ -81,6 +104,18 @@ bool step_place(struct core *c, struct item *i)
 		abort(); /* no memory for an index of 8 bytes */
 	core_wake(c);
 	return true;
+}
+
+void step_told(const char *uid, enum notice_state state, const char *reason, bool unserved)
+{
+	char event[sizeof "DIBAO_EVENT=" + DIBAO_UID_MAX_BYTES], is[40], why[64];
+
+	snprintf(event, sizeof event, "DIBAO_EVENT=%s", uid);
+	snprintf(is, sizeof is, "DIBAO_STATE=%s", notice_state_name(state));
+	snprintf(why, sizeof why, "DIBAO_REASON=%s", reason);
+	log_event(LOG_DEBUG, LOG_ID_STATE, "a notice has another state", event, is, why);
+	if (unserved && log_limited("unserved"))
+		log_event(LOG_NOTICE, LOG_ID_UNSERVED, "a notice is unserved", event, is, why);
 }
 
 static void count(struct core *c, enum notice_state to)
@@ -149,6 +184,7 @@ static void on_written(int result, const redisReply *reply, void *userdata)
 		w.i->attempt = (uint16_t)w.attempt;
 		w.i->due_ms = w.due_ms;
 		count(w.c, w.to);
+		step_told(w.i->uid, w.to, w.reason, w.unserved);
 	} else if (result == 0) {
 		adopt(w.i, reply);
 	} else {
@@ -177,6 +213,8 @@ void step_write(struct core *c, struct item *i, const struct step *s, step_fn fn
 		.to = s->to,
 		.attempt = s->attempt ? s->attempt : i->attempt,
 		.due_ms = due_of(c, i, s),
+		.reason = s->why ? s->why : notice_reason_name(s->reason),
+		.unserved = s->unserved,
 		.fn = fn,
 		.userdata = userdata,
 	};
@@ -272,8 +310,8 @@ void step_of_code(struct core *c, const struct item *i, const struct gateway *g,
 	if (!a.is_known) {
 		c->counters.n_codes_unknown++;
 		if (log_limited("code"))
-			log_text(LOG_WARNING, "%s: a code that %s does not know", g ? g->name : "?",
-				 c->config->codes);
+			log_told(LOG_WARNING, LOG_ID_CODE, NULL, "%s: a code that %s does not know",
+				 g ? g->name : "?", c->config->codes);
 	}
 	if (g && !strcmp(g->ops->name, "none")) {
 		ret->reason = NOTICE_REASON_NO_GATEWAY;
@@ -286,7 +324,8 @@ void step_of_code(struct core *c, const struct item *i, const struct gateway *g,
 	} else if (a.content) {
 		ret->reason = NOTICE_REASON_CONTENT;
 		if (log_limited("content"))
-			log_text(LOG_ERR, "%s: the text, signature or template is minded: %s",
+			log_told(LOG_ERR, LOG_ID_CODE, NULL,
+				 "%s: the text, signature or template is minded: %s",
 				 g ? g->name : "?", a.meaning);
 	} else if (a.stop && !by_carrier) {
 		/* Not counted as an attempt: the breaker lets one text try after a time. */

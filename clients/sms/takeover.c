@@ -8,6 +8,7 @@
 #include "incoming.h"
 
 #include "log.h"
+#include "log_ids.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -215,7 +216,8 @@ static void on_health(struct driver *d, enum driver_health health, const char *w
 		if (g->driver != d || g->health == health)
 			continue;
 		g->health = health;
-		log_text(health == DRIVER_UP ? LOG_NOTICE : LOG_WARNING, "%s: %s: %s", g->name,
+		log_told(health == DRIVER_UP ? LOG_NOTICE : LOG_WARNING, LOG_ID_GATEWAY, NULL,
+			 "%s: %s: %s", g->name,
 			 health == DRIVER_UP	     ? "well"
 			 : health == DRIVER_DEGRADED ? "takes texts, but cannot send them on"
 						     : "down",
@@ -249,8 +251,8 @@ void takeover_open_gateways(struct core *c)
 		bucket_init(&g->bucket, g->config->rate, core_now_ms());
 		r = g->ops->create(&g->driver, &opt);
 		if (r < 0 && log_limited("open"))
-			log_text(LOG_ERR, "%s: cannot be opened: %s; its texts wait", g->name,
-				 strerror(-r));
+			log_told(LOG_ERR, LOG_ID_GATEWAY, NULL,
+				 "%s: cannot be opened: %s; its texts wait", g->name, strerror(-r));
 	}
 }
 
@@ -281,6 +283,7 @@ static void on_batch(int result, const redisReply *reply, void *userdata)
 		b->limit = (uint64_t)outbox_reply_int(reply, 2);
 		b->is_known = true;
 		release(q->c, b);
+		step_tell_batch(b);
 	}
 	free(q);
 }

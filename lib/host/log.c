@@ -176,6 +176,20 @@ void log_text(int level, const char *fmt, ...)
 	emit(level, NULL, text, NULL, 0);
 }
 
+void log_told(int level, const char *message_id, const char *field, const char *fmt, ...)
+{
+	char text[LINE_MAX_BYTES];
+	va_list ap;
+
+	if (level > state.max_level) {
+		return;
+	}
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	emit(level, message_id, text, &field, field != NULL);
+}
+
 static struct limit *limit_find(const char *key)
 {
 	struct limit *l;

@@ -20,6 +20,9 @@
 void log_text(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* message_id: NULL or one of log_ids.h's. After text: fields as char pointers, then NULL. */
 void log_write(int level, const char *message_id, const char *text, ...) __attribute__((sentinel));
+/* Both: an id, and one field or NULL. */
+void log_told(int level, const char *message_id, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* True if a line of this key may be written now. key is a static string. */
 bool log_limited(const char *key);
 void log_open(const char *program);

@@ -133,8 +133,10 @@ def under_what_the_units_forbid_each_program_does_its_work(b):
     until(lambda: [c["state"] for c in b.d.ask("clients")["clients"]] == ["active"] * 2, lambda: b.d.ask("clients"))
     for unit in ("dibaod.service", "dibao-sms.service", "dibao-board.service"):
         assert (m.state(unit)["ActiveState"], m.state(unit)["NRestarts"]) == ("active", "0"), unit
-    assert m.systemctl("reload", "dibaod.service").returncode == 0
-    until(lambda: "reloaded" in m.said(), m.said)
+    for unit in ("dibaod.service", "dibao-sms.service"):
+        assert m.systemctl("reload", unit).returncode == 0
+        until(lambda: "reloaded" in m.said(unit), lambda: m.said(unit))
+        assert (m.state(unit)["ActiveState"], m.state(unit)["NRestarts"]) == ("active", "0"), unit
 
 
 run(1)

@@ -244,6 +244,12 @@ def every_message_id_is_in_use_and_in_a_manual_and_so_is_every_field_of_the_daem
     page = section("daemon/dibaod.8", "DIAGNOSTICS")
     fields = {f for p, text in code.items() if not p.startswith("clients") for f in re.findall(r'"(DIBAO_[A-Z]+)=', text)}
     assert fields and fields == set(re.findall(r"DIBAO_[A-Z]+", page)), fields
+    page = section("clients/sms/dibao-sms.8", "DIAGNOSTICS")
+    sms = "".join(text for p, text in code.items() if p.startswith("clients/sms"))
+    fields = set(re.findall(r'"(DIBAO_[A-Z]+)=', sms)) | {"DIBAO_LINK"}
+    assert fields == set(re.findall(r"DIBAO_[A-Z]+", page)), fields
+    told = {id_ for name, id_ in ids if re.search(name + r"\b", sms + code["lib/host/redis_link.c"])}
+    assert told == set(re.findall(r"^\.It ([0-9a-f]{32})$", page, re.M)), told
 
 
 @test

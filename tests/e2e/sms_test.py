@@ -25,7 +25,7 @@ class Sms(Notifying):
     """dibao-sms with a configuration of its own. gateways: a list of {option: value}."""
 
     def __init__(self, b, name="sms-a", gateways=None, **conf):
-        self.b, self.name, self.env, self.notifies = b, name, {}, False
+        self.b, self.name, self.env, self.notifies, self.wrapper = b, name, {}, False, []
         self.config, self.out = b.path(name + ".conf"), b.path(name + ".log")
         self.spool = b.path(name + ".spool")
         self.gateways = gateways or [{"driver": "spool", "directory": self.spool, "rate": 0}]
@@ -56,7 +56,7 @@ class Sms(Notifying):
 
     def start(self, active=True, *args):
         self.mark = len(self.log()) if os.path.exists(self.out) else 0
-        self.process = self.b.process([BUILD + "/bin/dibao-sms", "-c", self.config, *args], self.out,
+        self.process = self.b.process([*self.wrapper, BUILD + "/bin/dibao-sms", "-c", self.config, *args], self.out,
                                       {**os.environ, **self.env,
                                        **({"NOTIFY_SOCKET": self.listen()} if self.notifies else {})})
         self.b.sms.append(self)
