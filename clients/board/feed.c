@@ -231,7 +231,7 @@ static int find_logged(const struct feed *f, const char *last_id)
 	uint64_t number;
 
 	if (!last_id || sscanf(last_id, "%8" SCNx32 "-%" SCNu64, &run, &number) != 2 ||
-	    run != f->run || number > f->number)
+	    run != f->run)
 		return -ENOENT;
 	if (number == f->number)
 		return (int)f->log_n;

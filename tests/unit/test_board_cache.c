@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wall on disk: what comes back after a start, and what a file or a disk that is not as it should
- * be costs. Real files; the full disk is a tmpfs in this process' own mount namespace. */
+/* The wall on disk: what comes back after a start, and what a file or a disk that is not as it
+ * should be costs. Real files; the full disk is a tmpfs in this process' own mount namespace. */
 #include "../../clients/board/cache.h"
 
 #include <errno.h>
@@ -472,7 +472,8 @@ static void fill_disk(const char *name)
 	close(fd);
 }
 
-static void a_full_disk_costs_the_cache_alone_and_all_is_written_when_it_has_room_again(void **state)
+static void
+a_full_disk_costs_the_cache_alone_and_all_is_written_when_it_has_room_again(void **state)
 {
 	char filler[96];
 
