@@ -6,23 +6,14 @@
 'use strict';
 
 const http = require('http');
-const net = require('net');
 const { test, until, equal, run } = require('./tap.js');
 const { promotion, award, secrets, many, PROPOSED } = require('./events.js');
 const { faults } = require('./look.js');
-const { board, bureau, open, shot, turn, place, end } = require('./wall.js');
+const { board, bureau, open, shot, turn, place, names, fresh, stale, freePort, end } = require('./wall.js');
 
 const MIB = 1048576;
 let b = null;
 let port = 0;
-
-async function freePort() {
-	const server = net.createServer().listen(0, '127.0.0.1');
-	await new Promise((resolve) => server.once('listening', resolve));
-	const { port: found } = server.address();
-	await new Promise((resolve) => server.close(resolve));
-	return found;
-}
 
 // A board of a bureau with these on its wall, history so that none has a moment.
 async function hung(list, options = {}) {
@@ -32,9 +23,6 @@ async function hung(list, options = {}) {
 	return b.board({ ...options, options: { board: { port, cache: '', ...options.board }, ...options.sections } });
 }
 
-const names = (page) => page.locator('.page.in .name').allTextContents();
-const fresh = (page) => page.textContent('#fresh');
-const stale = (page) => page.evaluate(() => document.getElementById('fresh').classList.contains('stale'));
 const moment = (page) => page.evaluate(() => document.querySelector('#moment.in .frame')?.textContent ?? '');
 const history = (event) => ({ ...event, record: true });
 

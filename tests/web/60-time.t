@@ -4,30 +4,13 @@
 // empty wall. dibao-board's clock is set by tests/e2e/shim.c; the page's is moved forth (page.clock).
 'use strict';
 
-const fs = require('fs');
-const path = require('path');
 const { test, until, equal, empty, run } = require('./tap.js');
 const { promotion, award, many, PROPOSED, SISTER, DAY } = require('./events.js');
 const { faults } = require('./look.js');
-const { board, open, place, shot, turn, end, BUILD } = require('./wall.js');
-
-let count = 0;
+const { board, open, Clock, place, shot, turn, end } = require('./wall.js');
 
 // The environment of a process whose wall clock is so far ahead.
-function ahead(ms, directory) {
-	const file = path.join(directory, `shim-${++count}`);
-	const bytes = Buffer.alloc(24);
-	bytes.writeBigInt64LE(BigInt(ms));
-	fs.writeFileSync(file, bytes);
-	return { LD_PRELOAD: path.join(BUILD, 'tests/shim.so'), DIBAO_SHIM: file };
-}
-
-const directory = fs.mkdtempSync(path.join(require('os').tmpdir(), 'dibao-web-time-'));
-
-async function finish() {
-	await end();
-	fs.rmSync(directory, { recursive: true, force: true });
-}
+const ahead = (ms) => new Clock().step(ms).env;
 
 // A demonstration is moved in time by whole days until its newest event is of today: here it is, for nobody.
 const today = (now) => award(1, { now, age: 0, org: '110000000000' });
@@ -46,7 +29,7 @@ test('at 24:00 of its last day a proposal disappears, by the page alone, and doe
 	const on = await board([
 		...many(7, (i) => promotion(i, { now })), award(3, { now, ref: '示', person: { name: '诸葛亮' }, body: { ...PROPOSED(now), notice_until: last } }),
 		award(4, { now, ref: '又示', person: { name: '司马光' }, body: PROPOSED(now) }), today(now),
-	], { env: ahead(now - Date.now(), directory) });
+	], { env: ahead(now - Date.now()) });
 	const page = await open(on, { clock: true });
 	await until('trusted time', async () => /^23:59$/.test(await page.textContent('#clock')));
 	on.signal('SIGSTOP'); // what follows is the page's own
@@ -105,7 +88,7 @@ test('over a month of a wall with three entries each page stays whole, and all a
 	for (const day of [0, 9, 27]) {
 		const now = Date.now() + day * DAY;
 		const list = [promotion(2, { now, age: day + 1 }), award(5, { now, age: day + 12 }), award(7, { now, age: day + 100, org: SISTER }), today(now)];
-		const on = await board(list, { env: ahead(now - Date.now(), directory) });
+		const on = await board(list, { env: ahead(now - Date.now()) });
 		const page = await open(on, { clock: true });
 		const seen = await allNames(page);
 		for (const e of list.slice(0, 3)) if (!seen.has(e.person.name)) found.push(`day ${day}: ${e.person.name} is not shown`);
@@ -129,4 +112,4 @@ test('who wants less motion gets none', async () => {
 	await on.stop();
 });
 
-run(finish, 2);
+run(end, 2);

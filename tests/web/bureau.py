@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bureau for tests of the page: a real Redis and dibaod, as in tests/e2e, ruled by lines on stdin.
 
-Prints a line of JSON with its places when it is ready, then answers each word (kill, start, pause,
-go_on) with "done". Ends all when stdin does.
+Prints a line of JSON with its places when it is ready, then answers each line with "done": kill, start,
+pause, go_on, of dibaod; pass MS: so much time goes by for Redis, dibaod and whatever else has `time` in its
+environment. Ends all when stdin does.
 """
 import json
 import os
@@ -14,10 +15,17 @@ import dibao_test  # noqa: E402
 
 b = dibao_test.Bureau()
 try:
+    shim = dibao_test.Shim(b, "time")
+    b.redis_env = b.daemon_env = {**os.environ, **shim.env}
     b.start(heartbeat_ms=1000)
-    print(json.dumps({"config": b.d.config, "ipc": b.d.ipc, "redis": b.redis_socket}), flush=True)
-    for word in sys.stdin:
-        getattr(b.d, word.strip())()
+    print(json.dumps({"config": b.d.config, "ipc": b.d.ipc, "tcp": b.d.tcp, "redis": b.redis_socket, "time": shim.env}), flush=True)
+    for line in sys.stdin:
+        word, *ms = line.split()
+        if word == "pass":
+            shim.step(shim.words[0] + int(ms[0]))
+            shim.step_boot(shim.words[3] + int(ms[0]))
+        else:
+            getattr(b.d, word)()
         print("done", flush=True)
     b.stop_all()
 finally:

@@ -4,6 +4,7 @@
 'use strict';
 
 const fs = require('fs');
+const net = require('net');
 const os = require('os');
 const path = require('path');
 const { spawn } = require('child_process');
@@ -19,6 +20,7 @@ const SIZES = [[1366, 768], [1280, 1024], [1920, 1080], [3840, 2160]].flatMap(([
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dibao-web-'));
 const boards = [];
 const bureaus = [];
+const browsers = [];
 let browser = null;
 let count = 0;
 
@@ -28,13 +30,42 @@ function padded(list) {
 	return [...list, ...events.many(list.length > 8 ? 8 : Math.max(1, list.length), (i) => events.award(i, { org: '110000000000', age: 100 }))];
 }
 
+async function freePort() {
+	const server = net.createServer().listen(0, '127.0.0.1');
+	await new Promise((resolve) => server.once('listening', resolve));
+	const { port } = server.address();
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
+
+// A machine's wall clock, for programs that run in its env: stepped by so many ms from the real one while
+// they run (tests/e2e/shim.c).
+class Clock {
+	constructor() {
+		this.file = path.join(directory, `clock-${++count}`);
+		fs.writeFileSync(this.file, Buffer.alloc(32));
+		this.env = { LD_PRELOAD: path.join(BUILD, 'tests/shim.so'), DIBAO_SHIM: this.file };
+	}
+
+	step(ms) {
+		const bytes = Buffer.alloc(8);
+		bytes.writeBigInt64LE(BigInt(ms));
+		const file = fs.openSync(this.file, 'r+');
+		fs.writeSync(file, bytes, 0, 8, 0);
+		fs.closeSync(file);
+		return this;
+	}
+}
+
 class Board {
 	// list: events of a demonstration, or null for a board of a bureau. options: of the sections of board.conf,
-	// { show: { rows: 8 } }; env: of the process.
+	// { show: { rows: 8 } }, board.cache true: a file of its own; env: of the process.
 	constructor(list, { options = {}, env = {} } = {}) {
 		const home = path.join(directory, String(++count));
 		fs.mkdirSync(home);
 		const all = { board: { org: events.STATION, orgs_table: path.join(ROOT, 'config/orgs.tsv'), ranks_table: path.join(ROOT, 'config/ranks.tsv'), port: 0, cache: '', ...options.board }, show: options.show || {}, daemon: options.daemon || {} };
+		if (all.board.cache === true) all.board.cache = path.join(home, 'board.db');
+		this.cache = all.board.cache;
 		const conf = path.join(home, 'board.conf');
 		fs.writeFileSync(conf, Object.entries(all).map(([name, section]) =>
 			`[${name}]\n` + Object.entries(section).map(([k, v]) => `${k} = ${v}\n`).join('')).join(''));
@@ -111,6 +142,10 @@ class Bureau {
 		await this.#answer();
 	}
 
+	async pass(ms) {
+		await this.daemon(`pass ${ms}`);
+	}
+
 	async publish(list) {
 		const p = spawn(path.join(BUILD, 'bin/dibaoctl'), ['-c', this.places.config, 'publish'], { stdio: ['pipe', 'pipe', 'inherit'] });
 		let out = '';
@@ -140,19 +175,22 @@ async function board(list, options) {
 	return new Board(list, options).ready();
 }
 
-async function chrome() {
-	browser ??= chromium.launch({
+// env: of a browser of its own.
+async function launch(env = {}) {
+	const launched = await chromium.launch({
+		env: { ...process.env, ...env },
 		executablePath: '/usr/bin/chromium',
 		args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
 			'--disable-sync', '--enable-precise-memory-info', ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
 	});
-	return browser;
+	browsers.push(launched);
+	return launched;
 }
 
 // The page of a board, once it shows what the server told it. page.faults: violations of the CSP, errors.
-// options: size, motion (else reduced), clock (else the browser's own).
-async function open(on, { size = [1366, 768], motion = false, clock = false } = {}) {
-	const page = await (await chrome()).newPage({ viewport: { width: size[0], height: size[1] }, reducedMotion: motion ? 'no-preference' : 'reduce' });
+// options: size, motion (else reduced), clock (else the browser's own), by: a browser of its own.
+async function open(on, { size = [1366, 768], motion = false, clock = false, by = null } = {}) {
+	const page = await (await (by ?? (browser ??= launch()))).newPage({ viewport: { width: size[0], height: size[1] }, reducedMotion: motion ? 'no-preference' : 'reduce' });
 	page.faults = [];
 	page.on('pageerror', (error) => page.faults.push(`error: ${error.message}`));
 	page.on('console', (m) => {
@@ -178,6 +216,11 @@ async function turn(page, seconds = 12) {
 	await page.clock.runFor(seconds * 1000);
 }
 
+// Of the page that is on the screen.
+const names = (page) => page.locator('.page.in .name').allTextContents();
+const fresh = (page) => page.textContent('#fresh');
+const stale = (page) => page.evaluate(() => document.getElementById('fresh').classList.contains('stale'));
+
 // Keeps what is on the screen under build/web/shots.
 async function shot(page, name) {
 	fs.mkdirSync(SHOTS, { recursive: true });
@@ -185,7 +228,7 @@ async function shot(page, name) {
 }
 
 async function end() {
-	if (browser) await (await browser).close();
+	for (const one of browsers) await one.close();
 	for (const one of boards) await one.stop();
 	for (const one of bureaus) await one.stop();
 	fs.rmSync(directory, { recursive: true, force: true });
@@ -193,4 +236,4 @@ async function end() {
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => end().finally(() => process.exit(1)));
 
-module.exports = { board, bureau, open, place, turn, shot, end, SIZES, ROOT, BUILD };
+module.exports = { board, bureau, open, launch, Clock, freePort, place, turn, names, fresh, stale, shot, end, SIZES };
