@@ -36,6 +36,8 @@ static const struct option_spec rows[] = {
 	 false, NULL},
 	{"peers", "connections_per_address", KIND_COUNT, AT(connections_per_address), "2000", 0,
 	 100000, true, NULL},
+	{"peers", "connections_per_key", KIND_COUNT, AT(connections_per_key), "512", 0, 100000,
+	 true, NULL},
 	{"peers", "connects_per_key", KIND_COUNT, AT(connects_per_key), "600", 0, 1000000, true,
 	 NULL},
 	{"peers", "sessions_per_key", KIND_COUNT, AT(sessions_per_key), "256", 0, 100000, true,

@@ -32,6 +32,7 @@ struct config {
 	unsigned handshake_ms;		  /* a connection that has not shaken hands ends */
 	uint32_t message_bytes;		  /* of one message to the daemon */
 	unsigned connections_per_address; /* at one time */
+	unsigned connections_per_key;	  /* at one time */
 	unsigned connects_per_key;	  /* a minute */
 	unsigned sessions_per_key;
 	unsigned hellos_per_key; /* a minute, that would begin a session */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much of the daemon one peer may take, before there is a session: connections at one time from
- * one address, new connections and HELLOs a minute of one key, sessions of one key.
+ * one address and with one key, new connections and HELLOs a minute of one key, sessions of one
+ * key.
  *
- * Connections are counted by what libzmq's monitor tells of the ROUTER: each one on tcp from accept
- * to disconnect, whether or not it ever shook hands. Over its limit an address is refused in the
- * handshake (zap.h): before that libzmq asks nobody. Keys are those that the policy knows; what an
- * ipc peer may do the rights of its directory say.
+ * Connections on tcp are counted by connections.h. Over its limit an address or a key is refused in
+ * the handshake (zap.h): before that libzmq asks nobody. Keys are those that the policy knows; what
+ * an ipc peer may do the rights of its directory say.
  */
 #ifndef DAEMON_LIMITS_H
 #define DAEMON_LIMITS_H
@@ -24,6 +24,8 @@ int limits_watch(struct limits *l, struct router *r);
 
 /* A tcp peer wants to connect: NULL, or why it may not. key NULL: it has none. */
 const char *limits_connect(struct limits *l, const char *key, const char *address);
+/* A message came with this key, on this descriptor (-1: not on tcp). */
+void limits_heard(struct limits *l, const char *key, int fd);
 /* A HELLO that would begin a session, of who has n_sessions: NULL, or why not. */
 const char *limits_hello(struct limits *l, const char *who, unsigned n_sessions);
 

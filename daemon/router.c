@@ -213,6 +213,11 @@ const char *router_user_id(const struct router *r)
 	return r->current ? zmq_msg_gets(r->current, "User-Id") : NULL;
 }
 
+int router_source(const struct router *r)
+{
+	return r->current ? zmq_msg_get(r->current, ZMQ_SRCFD) : -1;
+}
+
 /* Options hold for the binds that follow, so each endpoint has its own. */
 static int secure(struct router *r, const char *zap_domain, const char *secret_key)
 {

@@ -49,6 +49,10 @@ const char *router_last_endpoint(struct router *r);
  * returns. What it is worth zap_user() says. */
 const char *router_user_id(const struct router *r);
 
+/* The descriptor of the connection on which it came, which may be another's by now; -1: none is
+ * known, as on ipc. */
+int router_source(const struct router *r);
+
 /* The message being handed on was of no use, or one of those that nobody needs so often. When most
  * of what comes is so, reading pauses: the peers whose messages are read share what is left. */
 void router_note_junk(struct router *r);

@@ -102,8 +102,16 @@ static void on_loaded_slice(enum dibao_channel c, void *userdata)
 
 static void on_message(uint32_t routing_id, const void *frame, size_t len, void *userdata)
 {
+	static const char goes_on[] = {WIRE_ACK, WIRE_ALIVE, WIRE_RECEIPT};
 	struct server *s = userdata;
+	const char *who;
 
+	/* Each connection of ours begins with another: the many need not be looked at. */
+	if (!len || !memchr(goes_on, *(const char *)frame, sizeof goes_on)) {
+		who = zap_user(s->zap, router_user_id(s->router));
+		if (who)
+			limits_heard(s->limits, who, router_source(s->router));
+	}
 	sessions_on_message(s->sessions, routing_id, frame, len);
 }
 

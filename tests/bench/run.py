@@ -94,7 +94,7 @@ class Stage:
 
     def start_daemon(self):
         secured = (f'curve_key_file = {self.dir}/dibaod.key\naccess = {self.dir}/access.conf\n[peers]\n'
-                   'connects_per_key = 100000\nsessions_per_key = 100000\nhellos_per_key = 100000\n')
+                   'connections_per_key = 100000\nconnects_per_key = 100000\nsessions_per_key = 100000\nhellos_per_key = 100000\n')
         self.log = open(f'{self.dir}/dibaod.log', 'w')
         with open(f'{self.dir}/dibaod.conf', 'w') as f:
             f.write(f'[dibao]\nendpoints = tcp://127.0.0.1:*\ncontrol = {self.dir}/control\n'

@@ -28,7 +28,7 @@ class Hall:
         self.o.policy = {n: {"public_key": self.o.keys[n][0], **options} for n, options in POLICY.items()}
         self.o.write()
         open(b.d.out, "w").close()
-        b.r.delete(b.key("lease:wall-1"))
+        b.r.delete(b.key("lease-public:wall-1"))
         b.d.configure(**{"curve_key_file": b.path("dibaod.key"), "insecure": "no", "max_sessions": 1000, "silence_ms": 5000,
                          "sessions_per_key": 256, "hellos_per_key": 3000,
                          "audience": "all", "redis_user": "", "redis_password_file": "", **conf})

@@ -54,6 +54,60 @@ def an_address_has_so_many_connections_and_one_that_leaves_makes_room(b):
         held.append(Peer(b.d.tcp, o.curve("other")))
 
 
+def too_many(b, o, who):
+    before = o.status("too_many")
+    try:
+        Peer(b.d.tcp, o.curve(who))
+        raise AssertionError("it is let in")
+    except Broken as e:
+        assert "400" in str(e), e
+    assert o.status("too_many") == before + 1
+
+
+@test
+def a_key_has_so_many_connections_whether_or_not_they_speak_and_another_is_not_held_up(b):
+    o = limited(b, connections_per_key=3)
+    silent = [Peer(b.d.tcp, o.curve("gate")) for _ in range(2)]
+    speaks = o.session("gate")
+    too_many(b, o, "gate")
+    assert re.search(r"connection of \S{40} refused: too many connections with its key", b.d.log())
+    others = [o.session("other") for _ in range(3)]
+    too_many(b, o, "other")
+    # One that leaves makes room for its key, though another's are silent at the same address.
+    others.pop().bye()
+    until(lambda: connections(b) == 5, "it has left")
+    too_many(b, o, "gate")
+    others.append(o.session("other"))
+    too_many(b, o, "other")
+    speaks.bye()
+    until(lambda: connections(b) == 5, "it has left")
+    silent.append(Peer(b.d.tcp, o.curve("gate")))
+    too_many(b, o, "gate")
+    b.d.configure(connections_per_key=0)
+    assert b.d.ask("reload")["ok"]
+    silent += [Peer(b.d.tcp, o.curve("gate")) for _ in range(5)]
+
+
+@test
+def connections_that_come_and_go_on_the_same_descriptors_are_not_counted_on(b):
+    o = limited(b, connections_per_key=2, connects_per_key=0, hellos_per_key=0)
+    for i in range(60):
+        who = ("gate", "other")[i % 2]
+        p = RawSubscriber(b.d.tcp, curve=o.curve(who))
+        p.open()
+        p.send(b"H", p.hello)
+        if i % 3:
+            p.receive(0.005)
+        p.socket.close()  # at once: its HELLO may be read when the descriptor is another's
+        until(lambda: connections(b) <= 1, "the others have left", every=0)
+    until(lambda: connections(b) == 0, "all have left")
+    for who in ("gate", "other"):
+        held = [Peer(b.d.tcp, o.curve(who)) for _ in range(2)]
+        too_many(b, o, who)
+        for p in held:
+            p.close()
+
+
 @test
 def a_key_may_connect_so_often_a_minute_and_another_is_not_held_up(b):
     o = limited(b, connects_per_key=5)

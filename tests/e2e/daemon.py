@@ -25,6 +25,7 @@ class Daemon(Notifying):
                  "slice_bytes": "fanout", "catchup_percent": "fanout", "public_ms": "retention",
                  "private_ms": "retention", "hold_ms": "retention", "cap_bytes": "retention",
                  "handshake_ms": "peers", "message_bytes": "peers", "connections_per_address": "peers", "connects_per_key": "peers",
+                 "connections_per_key": "peers",
                  "sessions_per_key": "peers", "hellos_per_key": "peers", "replay_bytes": "peers",
                  "log_level": "log", "redis_user": "redis", "redis_password_file": "redis", "command_timeout_ms": "redis", "connect_timeout_ms": "redis"}
         values = {"bureau": "3205", "endpoints": f"{self.ipc} {self.tcp}", "control": self.control,
