@@ -3,6 +3,7 @@
 # Two daemons on one Redis: one inside, for all; one outside, for boards alone, as a Redis user that can
 # read no private channel.
 from office import *
+from zmtp import *
 
 PUBLIC = ["public", "public-now"]
 
@@ -187,7 +188,8 @@ def an_act_at_the_outer_daemon_is_logged_there_and_leaves_the_audit_stream_alone
 @test
 def after_a_redis_that_came_back_with_less_boards_get_what_the_inner_daemon_puts_back(b):
     o = Two(b)
-    s, pids = o.wall(start="time", arg=1), {}
+    s, pids = RawSubscriber(o.outside.tcp, curve=o.curve("wall"), view="public", start="time", arg=1), {}
+    s.open()
     b.publish(event("a-0", "award"))
     shown(s, pids, 1)
     b.r.config_set("appendonly", "no")  # from here on a restart loses
@@ -199,6 +201,10 @@ def after_a_redis_that_came_back_with_less_boards_get_what_the_inner_daemon_puts
     b.start_redis()
     dibaoctl(b, "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply")
     o.outside.wait_log("all sessions begin anew", 30)
+    why = (5, "the queue is being read anew")
+    until(lambda: s.receive(0.02) is not None and [f for _, f in s.log if f[0][:1] == b"G"], "it is told", every=0)
+    assert [(m["why"], m["text"]) for m in (msgpack.unpackb(f[0][1:]) for _, f in s.log if f[0][:1] == b"G")] == [why]
+    assert len(re.findall(why[1], o.outside.log())) == o.outside.ask("status")["counters"]["no_session"] == 1
     late, seen = o.wall(start="time", arg=1), {}
     shown(late, seen, 1)
     b.d.go_on()

@@ -99,6 +99,7 @@ def hello(pairs):
 def a_private_type_is_not_given_by_any_spelling(b):
     w = Wall(b)
     asks = [ask for t in PRIVATE_TYPES for ask in spellings(t)] + [[x] for x in LOOKALIKES]
+    asks += [[x] for x in ("Award", "AWARD", "award ", "awar", "award*", "award\0", "a", "promotion award")]  # byte for byte
     outcomes = {}
     for ask in asks:
         s = w.peer(start="time")
@@ -188,11 +189,14 @@ def anothers_durable_name_is_not_given_and_anothers_session_not_ended(b):
             what = w.hears(s)
             assert what[0] in (REFUSED, 6), (name, what)
     # The same instance number under its own name, and without one, is nothing to the gateway's.
+    begun = lambda: [c["connected_ms"] for c in b.d.ask("clients")["clients"] if c["name"] == "sms-1"]
+    before = begun()
     for more in ({"name": "wall-1"}, {}):
         s = w.peer(instance=instance, **more)
         assert w.hears(s) == "welcome"
     b.publish(event("still-1"))
     receive_until(gate, ["still-1"])
+    assert len(before) == 1 and begun() == before, "its session is still the one that it was"
     assert gate.welcome and b.r.hget(b.key("lease:sms-1"), "instance") == instance.hex().encode()
     w.is_tight()
 

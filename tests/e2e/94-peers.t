@@ -19,6 +19,17 @@ def limited(b, **conf):
     return o
 
 
+def too_many(b, o, who):
+    lines = lambda: len(re.findall("refused: too many connections", b.d.log()))
+    before = o.status("too_many"), lines()
+    try:
+        Peer(b.d.tcp, o.curve(who))
+        raise AssertionError("it is let in")
+    except Broken as e:
+        assert "400" in str(e), e
+    assert (o.status("too_many"), lines()) == (before[0] + 1, before[1] + 1), "one count, one line"
+
+
 @test
 def who_does_not_shake_hands_is_closed_in_time(b):
     limited(b, handshake_ms=300)
@@ -38,13 +49,8 @@ def an_address_has_so_many_connections_and_one_that_leaves_makes_room(b):
     held = [Peer(b.d.tcp, o.curve("gate")) for _ in range(3)]
     for i in range(2):
         until(lambda: connections(b) == 3, "three are there")
-        try:
-            Peer(b.d.tcp, o.curve("other"))
-            raise AssertionError("the fourth is let in")
-        except Broken as e:
-            assert "400" in str(e), e
+        too_many(b, o, "other")
     assert re.search(r"connection of \S{40} refused: too many connections from its address", b.d.log())
-    assert o.status("too_many") == 2
     held.pop().close()
     until(lambda: connections(b) == 2, "one left")
     Peer(b.d.tcp, o.curve("other"))
@@ -52,16 +58,6 @@ def an_address_has_so_many_connections_and_one_that_leaves_makes_room(b):
     assert b.d.ask("reload")["ok"]
     for _ in range(10):
         held.append(Peer(b.d.tcp, o.curve("other")))
-
-
-def too_many(b, o, who):
-    before = o.status("too_many")
-    try:
-        Peer(b.d.tcp, o.curve(who))
-        raise AssertionError("it is let in")
-    except Broken as e:
-        assert "400" in str(e), e
-    assert o.status("too_many") == before + 1
 
 
 @test
@@ -113,11 +109,7 @@ def a_key_may_connect_so_often_a_minute_and_another_is_not_held_up(b):
     o = limited(b, connects_per_key=5)
     for _ in range(5):
         Peer(b.d.tcp, o.curve("gate")).close()
-    try:
-        Peer(b.d.tcp, o.curve("gate"))
-        raise AssertionError("the sixth is let in")
-    except Broken:
-        pass
+    too_many(b, o, "gate")
     assert "too many connections a minute by its key" in b.d.log()
     o.session("other").bye()
 
@@ -172,6 +164,27 @@ def history_over_the_limit_comes_later_and_what_is_new_comes_at_once(b):
     b.d.configure(replay_bytes=0)
     assert b.d.ask("reload")["ok"]
     until(lambda: len(more()) == 6001, "nothing was dropped", 30, 0)
+
+
+@test
+def who_breaks_the_protocol_again_and_again_is_not_listened_to_for_a_second(b):
+    o = limited(b)
+    s = RawSubscriber(b.d.tcp, curve=o.curve("gate"))
+    s.open()
+    s.hello_at = float("inf")
+    for _ in range(20):
+        s.socket.send_multipart([b"P", b"P"])
+    s.send(b"H", s.hello)
+    until(lambda: o.status("muted") == 13, lambda: b.d.ask("status")["counters"], every=0)  # its HELLO too
+    assert o.status("protocol_errors") == 8 and len(re.findall("expected a message of one frame", b.d.log())) == 8
+    told = []
+    until(lambda: s.socket.poll(20) and told.append(s.socket.recv_multipart()[0]) or len(told) == 8, lambda: told, every=0)
+    assert {(t[:1], msgpack.unpackb(t[1:])["why"]) for t in told} == {(b"G", 6)}
+    other = o.session("other")
+    s.hello_at = 0  # again each second
+    until(lambda: s.receive(0.02) is not None and s.welcome, "it is listened to again", every=0)
+    b.publish(event("e-1"))
+    receive_until(other, ["e-1"])
 
 
 @test

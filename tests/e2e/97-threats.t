@@ -57,6 +57,8 @@ def the_outer_daemons_password_reads_nothing_private_and_reaches_boards_places_a
     assert outer.zrange(b.key("withdrawn"), 0, -1) == [b"a-1"], "public ones alone"
     assert outer.hgetall(b.key("hidden")) == {b"F000009": b"0"}
     assert outer.hgetall(b.key("durable-public")) == {b"wall": str(10**9).encode()}
+    inside = next(f[b"e"] for _, f in outer.xrange(b.key("public")) if b"e" in f)
+    assert inside == event("a-1", "award") and b"F000001" in inside, "what is public whole, with what no board is sent"
     for key in ("private", "private-now", "withdrawn-private", "uid:p-1", "uid:a-1", "scheduled", "quarantine", "tail", "roster",
                 "shown:F000001", "audit", "lost", "durable", "cursors", "lease:gateway"):
         may_not(outer, "EXISTS", b.key(key))
