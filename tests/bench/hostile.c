@@ -5,8 +5,9 @@
  * --connects connections a second in all, until a signal. Prints one line of JSON: what was really
  * sent, CPU.
  *
- * On one machine its CPU is taken from the daemon and its good peers, which real attackers' is not;
- * so it runs at the lowest priority and is paced.
+ * On one machine its CPU is taken from the daemon and its good peers, which real attackers' is not.
+ * So it is paced, runs at the lowest priority, and has a control: with --burn SHARE it sends
+ * nothing and uses that share of a core in the same ticks.
  */
 #include "wire.h"
 
@@ -25,7 +26,15 @@
 enum { EACH = 4, STORM_OPEN = 32, TICK_NS = 5000000 };
 enum kind { GARBAGE, FORGED_ACKS, HELLOS, NEVER_READS, N_KINDS };
 
+struct pace {
+	double rate, connects; /* a second */
+	double burn;	       /* a core's share; 0: attack */
+};
+
 static volatile sig_atomic_t stopped;
+static struct {
+	unsigned long sent, full, opened;
+} done;
 
 static void on_signal(int sig)
 {
@@ -97,19 +106,63 @@ static void storm(const struct sockaddr_in *a, unsigned turn)
 		(void)!write(*fd, "GET / HTTP/1.0\r\n\r\n", 18);
 }
 
+static double seconds_since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* One tick of an attack or of its control. */
+static void attack(void *const peers[], const struct sockaddr_in *a, const struct pace *p,
+		   double t, unsigned turn)
+{
+	for (unsigned k = 0; (double)(done.sent + done.full) < t * p->rate && k < 1000; k++) {
+		unsigned i = (unsigned)(done.sent + done.full) % (NEVER_READS * EACH);
+		bool went = harm(peers[i], (enum kind)(i / EACH), turn + k);
+
+		*(went ? &done.sent : &done.full) += 1;
+	}
+	for (; (double)done.opened < t * p->connects; done.opened++)
+		storm(a, (unsigned)done.opened);
+}
+
+static void burn(double share, double t)
+{
+	while (!stopped && cpu_seconds() < share * t)
+		;
+}
+
+static void report(double seconds)
+{
+	printf("{\"sent\":%lu,\"full\":%lu,\"connects\":%lu,\"seconds\":%.3f,\"cpu_s\":%.3f}\n",
+	       done.sent, done.full, done.opened, seconds, cpu_seconds());
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"endpoint", required_argument, NULL, 'e'},
 						{"rate", required_argument, NULL, 'r'},
 						{"connects", required_argument, NULL, 'c'},
+						{"burn", required_argument, NULL, 'b'},
 						{0}};
-	const char *endpoint = NULL;
-	unsigned rate = 20000, connects = 100;
-	void *zmq = zmq_ctx_new(), *peers[N_KINDS * EACH];
+	struct pace p = {.rate = 20000, .connects = 100};
+	const struct timespec tick = {.tv_nsec = TICK_NS};
 	struct sockaddr_in a = {.sin_family = AF_INET};
-	struct timespec start, now;
-	unsigned long sent = 0, refused = 0, opened = 0;
-	struct rusage u;
+	void *zmq = zmq_ctx_new(), *peers[N_KINDS * EACH];
+	const char *endpoint = NULL;
+	struct timespec start;
 	char host[64];
 	int o, port;
 
@@ -117,9 +170,11 @@ int main(int argc, char **argv)
 		if (o == 'e')
 			endpoint = optarg;
 		else if (o == 'r')
-			rate = (unsigned)atoi(optarg);
+			p.rate = atof(optarg);
 		else if (o == 'c')
-			connects = (unsigned)atoi(optarg);
+			p.connects = atof(optarg);
+		else if (o == 'b')
+			p.burn = atof(optarg);
 	if (!endpoint || sscanf(endpoint, "tcp://%63[^:]:%d", host, &port) != 2 ||
 	    inet_pton(AF_INET, host, &a.sin_addr) != 1)
 		return EXIT_FAILURE;
@@ -127,36 +182,22 @@ int main(int argc, char **argv)
 	setpriority(PRIO_PROCESS, 0, 19);
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
-	for (int i = 0; i < N_KINDS * EACH; i++)
+	for (int i = 0; p.burn == 0 && i < N_KINDS * EACH; i++)
 		peers[i] = open_peer(zmq, endpoint);
-	for (int i = 0; i < EACH; i++)
+	for (int i = 0; p.burn == 0 && i < EACH; i++)
 		(void)harm(peers[NEVER_READS * EACH + i], NEVER_READS, 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	puts("ready");
 	fflush(stdout);
 	for (unsigned turn = 0; !stopped; turn++) {
-		struct timespec tick = {.tv_nsec = TICK_NS};
-		double t;
+		double t = seconds_since(&start);
 
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		t = (double)(now.tv_sec - start.tv_sec) +
-		    (double)(now.tv_nsec - start.tv_nsec) / 1e9;
-		for (unsigned k = 0; (double)(sent + refused) < t * rate && k < 1000; k++) {
-			unsigned i = (unsigned)(sent + refused) % (NEVER_READS * EACH);
-
-			*(harm(peers[i], (enum kind)(i / EACH), turn + k) ? &sent : &refused) += 1;
-		}
-		for (; (double)opened < t * connects; opened++)
-			storm(&a, (unsigned)opened);
+		if (p.burn > 0)
+			burn(p.burn, t);
+		else
+			attack(peers, &a, &p, t, turn);
 		nanosleep(&tick, NULL);
 	}
-	getrusage(RUSAGE_SELF, &u);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	printf("{\"sent\":%lu,\"full\":%lu,\"connects\":%lu,\"seconds\":%.3f,\"cpu_s\":%.3f}\n",
-	       sent, refused, opened,
-	       (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9,
-	       (double)u.ru_utime.tv_sec + (double)u.ru_utime.tv_usec / 1e6 +
-		       (double)u.ru_stime.tv_sec + (double)u.ru_stime.tv_usec / 1e6);
-	fflush(stdout);
+	report(seconds_since(&start));
 	_exit(EXIT_SUCCESS); /* the storm's connections and libzmq's are nobody's care */
 }
