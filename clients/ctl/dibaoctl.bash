@@ -133,7 +133,7 @@ schedule hide unhide receipts roster sms unserved audit keygen access types"
 		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == import && $cur != -* ]]; then
 			_dibaoctl_files
 		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == import ]]; then
-			_dibaoctl_words $'--delta\n--dry-run\n--allow-removals\n--headings\n--encoding\n--separator\n--refused\n--json'
+			_dibaoctl_words $'--delta\n--dry-run\n--allow-removals\n--headings\n--encoding\n--separator\n--format\n--refused\n--json'
 		elif [[ ${COMP_WORDS[_dibaoctl_verb_at + 1]} == show ]]; then
 			_dibaoctl_words $'--reveal\n--json'
 		fi

@@ -22,17 +22,6 @@ static void on_signal(int sig)
 
 /* ---- opening ---- */
 
-static bool looks_like_json(struct textfile *t)
-{
-	int c;
-
-	do
-		c = getc(t->f);
-	while (c == ' ' || c == '\t' || c == '\n' || c == '\r');
-	fseeko(t->f, t->start, SEEK_SET);
-	return c == '{';
-}
-
 static int say_fault(const struct import *m, const struct textfile_fault *fault, int code)
 {
 	if (fault->line)
@@ -51,7 +40,7 @@ static int open_source(struct import *m)
 				 r == -EILSEQ	? EX_DATAERR
 				 : r == -EINVAL ? EX_USAGE
 						: EX_NOINPUT);
-	json = m->args.format ? !strcmp(m->args.format, "json") : looks_like_json(&m->text);
+	json = m->args.format ? !strcmp(m->args.format, "json") : textfile_is_json(&m->text);
 	r = import_source_new(&m->source, &m->text, m->headings, &m->rules, json, m->args.separator,
 			      &fault);
 	if (r < 0)
@@ -74,6 +63,7 @@ static int open_state(struct import *m)
 		.c = m->c,
 		.path = m->args.refused ? m->args.refused : m->refused_path,
 		.header = import_source_header(m->source),
+		.what = "event",
 		.columns = import_source_columns(m->source),
 		.separator = import_source_separator(m->source),
 		.size = m->text.size,

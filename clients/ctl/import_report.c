@@ -100,7 +100,7 @@ static void put_json(struct import_report *r, const struct import_record *rec, c
 	json_t *j = json_pack("{s:i, s:s}", "line", (int)rec->line, "why", why);
 	json_t *event = json_loadb(rec->raw, rec->raw_len, 0, NULL);
 
-	json_object_set_new(j, event ? "event" : "text",
+	json_object_set_new(j, event ? r->what : "text",
 			    event ? event : json_stringn(rec->raw, rec->raw_len));
 	json_dumpf(j, r->refused, JSON_COMPACT);
 	putc('\n', r->refused);

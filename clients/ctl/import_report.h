@@ -15,6 +15,7 @@ struct import_report {
 	const struct ctl *c;
 	const char *path;   /* of the file of refused rows; borrowed */
 	const char *header; /* of a table; NULL for JSON lines; borrowed */
+	const char *what;   /* what a JSON line is of: "event", "person" */
 	unsigned columns;   /* of the header */
 	char separator;
 	FILE *refused; /* owned; NULL until the first */

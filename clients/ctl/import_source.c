@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "import_row.h"
+#include "jsonlines.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { JSON_LINE_MAX = TABLE_ROW_MAX * 3 };
 
 struct import_source {
 	struct textfile *text;
@@ -14,9 +13,7 @@ struct import_source {
 	struct table *table; /* NULL: JSON lines */
 	struct import_columns columns;
 	uint8_t *bytes; /* of the record told last */
-	char *line;	/* JSON lines: JSON_LINE_MAX + 1 */
-	int64_t offset;
-	unsigned n_line;
+	struct jsonlines lines;
 };
 
 static int fail(struct textfile_fault *fault, const char *what)
@@ -38,12 +35,8 @@ int import_source_new(struct import_source **ret, struct textfile *text, const s
 	s->text = text;
 	s->headings = h;
 	s->rules = rules;
-	s->offset = text->start;
-	s->n_line = 1;
-	if (json)
-		s->line = malloc(JSON_LINE_MAX + 1);
-	if (json ? !s->line : table_new(&s->table, text->f, separator, 1) < 0)
-		r = -ENOMEM;
+	r = json ? jsonlines_init(&s->lines, text->f, text->start)
+		 : table_new(&s->table, text->f, separator, 1);
 	if (r == 0 && !json && text->size <= text->start)
 		r = fail(fault, "is empty");
 	if (r == 0 && !json)
@@ -62,55 +55,29 @@ struct import_source *import_source_free(struct import_source *s)
 		import_columns_done(&s->columns);
 		table_free(s->table);
 		free(s->bytes);
-		free(s->line);
+		jsonlines_done(&s->lines);
 		free(s);
 	}
 	return NULL;
 }
 
-/* One line without its end into s->line. 1; 0 at the end; -EMSGSIZE too long, its beginning there.
- */
-static int read_line(struct import_source *s, size_t *ret_len)
-{
-	size_t n = 0, taken = 0;
-	int c;
-
-	while ((c = getc_unlocked(s->text->f)) != EOF) {
-		taken++;
-		if (c == '\n')
-			break;
-		if (n < JSON_LINE_MAX)
-			s->line[n] = (char)c;
-		n++;
-	}
-	if (ferror(s->text->f))
-		return -EIO;
-	s->offset += (int64_t)taken;
-	s->n_line += taken > 0;
-	*ret_len = n <= JSON_LINE_MAX ? n : textfile_cut(s->line, JSON_LINE_MAX);
-	s->line[*ret_len] = '\0';
-	return !taken ? 0 : n > JSON_LINE_MAX ? -EMSGSIZE : 1;
-}
-
 static int next_json(struct import_source *s, struct import_record *rec)
 {
-	size_t len = 0;
-	int r;
+	struct jsonline l;
+	int r = jsonlines_next(&s->lines, &l);
 
-	do {
-		rec->offset = s->offset;
-		rec->line = s->n_line;
-		r = read_line(s, &len);
-		if (r == 0 || r == -EIO)
-			return r;
-	} while (r == 1 && strspn(s->line, " \t\r") == len);
-	rec->raw = s->line;
-	rec->raw_len = len;
+	if (r == 0 || r == -EIO)
+		return r;
+	rec->offset = l.offset;
+	rec->line = l.line;
+	rec->raw = l.text;
+	rec->raw_len = l.len;
 	if (r == 1) {
-		import_json(s->rules, s->line, len, rec->line, rec);
+		import_json(s->rules, l.text, l.len, rec->line, rec);
 	} else {
 		rec->err = (struct dibao_error){.code = -EMSGSIZE, .line = rec->line};
-		snprintf(rec->err.reason, sizeof rec->err.reason, "over %d bytes", JSON_LINE_MAX);
+		snprintf(rec->err.reason, sizeof rec->err.reason, "over %d bytes",
+			 JSONLINES_LINE_MAX);
 	}
 	return 1;
 }
@@ -150,23 +117,19 @@ int import_source_next(struct import_source *s, struct import_record *ret)
 
 int64_t import_source_offset(const struct import_source *s)
 {
-	return s->table ? table_offset(s->table) : s->offset;
+	return s->table ? table_offset(s->table) : s->lines.offset;
 }
 
 unsigned import_source_line(const struct import_source *s)
 {
-	return s->table ? table_line(s->table) : s->n_line;
+	return s->table ? table_line(s->table) : s->lines.line;
 }
 
 int import_source_seek(struct import_source *s, int64_t offset, unsigned line)
 {
 	if (s->table)
 		return table_seek(s->table, offset, line);
-	if (fseeko(s->text->f, offset, SEEK_SET) < 0)
-		return -EIO;
-	s->offset = offset;
-	s->n_line = line;
-	return 0;
+	return jsonlines_seek(&s->lines, offset, line);
 }
 
 unsigned import_source_columns(const struct import_source *s)

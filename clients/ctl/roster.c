@@ -34,7 +34,12 @@ static int take_value(struct import_options *o, const char *name, const char *va
 		o->file.encoding = value;
 	else if (!strcmp(name, "--refused"))
 		o->file.refused = value;
-	else if (!strcmp(name, "--allow-removals")) {
+	else if (!strcmp(name, "--format")) {
+		o->file.format = value;
+		if (strcmp(value, "table") != 0 && strcmp(value, "json") != 0)
+			return ctl_fail(EX_USAGE,
+					"roster import: --format: expected table or json");
+	} else if (!strcmp(name, "--allow-removals")) {
 		o->allow = strtol(value, &end, 10);
 		if (end == value || *end || o->allow < 0)
 			return ctl_fail(EX_USAGE, "roster import: --allow-removals: expected how "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roster_file.h"
 #include "cell.h"
-#include "import_columns.h"
+#include "roster_rows.h"
 #include "text.h"
 
 #include "../sms/person.h"
@@ -21,8 +21,7 @@ struct reader {
 	struct roster_file *file;
 	struct headings *headings;
 	struct textfile text;
-	struct table *table;
-	struct import_columns columns;
+	struct roster_rows rows;
 	struct import_report report;
 	size_t cap;
 	char refused_path[PATH_BYTES];
@@ -46,7 +45,7 @@ static int refuse(struct reader *r, const char *field, const char *reason)
  */
 static int cell(struct reader *r, const char *field, char *buf, size_t cap)
 {
-	int at = import_columns_find(&r->columns, field), n;
+	int at = import_columns_find(&r->rows.columns, field), n;
 	const struct table_cell *c;
 	const char *why;
 
@@ -57,7 +56,7 @@ static int cell(struct reader *r, const char *field, char *buf, size_t cap)
 	if (c->len >= cap)
 		return refuse(r, field, "too long");
 	memcpy(buf, c->p, c->len + 1);
-	cell_clean(buf, c->len, r->columns.at[at]->narrow);
+	cell_clean(buf, c->len, r->rows.columns.at[at]->narrow);
 	why = cell_spoilt(buf);
 	if (why)
 		return refuse(r, field, why);
@@ -133,7 +132,7 @@ static int take_active(struct reader *r, struct roster_item *it)
 		meaning = headings_value(r->headings, "active", text);
 		if (cell_bool(meaning ? meaning : text, &it->active) < 0)
 			return refuse(r, "active", "expected yes or no, 在职 or 离职");
-	} else if (import_columns_find(&r->columns, "active") >= 0) {
+	} else if (import_columns_find(&r->rows.columns, "active") >= 0) {
 		return refuse(r, "active", "missing");
 	}
 	if (cell(r, "left_on", text, sizeof text) < 0)
@@ -245,7 +244,7 @@ static int read_row(struct reader *r, bool faulty)
 	int e;
 
 	r->file->rows++;
-	r->last_short = r->row->n < r->columns.n;
+	r->last_short = r->row->n < r->rows.columns.n;
 	r->last_refused = faulty || take_row(r, &it) < 0;
 	if (!r->last_refused)
 		return add(r, &it);
@@ -272,7 +271,7 @@ static int read_rows(struct reader *r)
 {
 	int e = 0, got = 0;
 
-	while (e == 0 && ((got = table_next(r->table, &r->row)) == 1 || got == -EBADMSG))
+	while (e == 0 && ((got = roster_rows_next(&r->rows, &r->row)) == 1 || got == -EBADMSG))
 		e = read_row(r, got == -EBADMSG);
 	if (e == 0 && got < 0)
 		return ctl_fail(EX_IOERR, "%s: cannot be read", r->o->path);
@@ -297,9 +296,9 @@ static int refuse_again(struct reader *r, const struct roster_item *it)
 
 	if (it->refused)
 		return 0;
-	if (table_seek(r->table, it->offset, it->line) < 0)
+	if (roster_rows_seek(&r->rows, it->offset, it->line) < 0)
 		return ctl_fail(EX_IOERR, "%s: cannot be read", r->o->path);
-	got = table_next(r->table, &r->row);
+	got = roster_rows_next(&r->rows, &r->row);
 	if (got != 1)
 		return ctl_fail(EX_IOERR, "%s changed while it was read", r->o->path);
 	return say_refused(r, "badge", "stands in this file more than once");
@@ -352,19 +351,21 @@ static int read_columns(struct reader *r)
 {
 	static const char *const needed[] = {"badge", "name", "phone"};
 	struct textfile_fault fault = {.reason = "no memory"};
-	int e = import_columns_read(&r->columns, r->table, r->headings, &fault);
+	bool json = r->o->format ? !strcmp(r->o->format, "json") : textfile_is_json(&r->text);
+	int e = roster_rows_open(&r->rows, &r->text, r->headings, json, r->o->separator, &fault);
 
 	if (e < 0)
-		return say_fault(r, &fault, e == -ENOMEM ? EX_OSERR : EX_DATAERR);
+		return e == -EIO ? ctl_fail(EX_IOERR, "%s: cannot be read", r->o->path)
+				 : say_fault(r, &fault, e == -ENOMEM ? EX_OSERR : EX_DATAERR);
 	for (size_t i = 0; i < 3; i++)
-		if (import_columns_find(&r->columns, needed[i]) < 0)
+		if (import_columns_find(&r->rows.columns, needed[i]) < 0)
 			return ctl_fail(EX_DATAERR, "%s: no column is %s (see --headings)",
 					r->o->path, needed[i]);
-	r->file->has_org = import_columns_find(&r->columns, "org") >= 0;
-	r->file->has_unit = import_columns_find(&r->columns, "unit") >= 0;
-	r->file->has_opted_out = import_columns_find(&r->columns, "opted_out") >= 0;
-	for (unsigned i = 0; r->columns.unused[i]; i++)
-		ctl_fail(0, "column not used: %s", r->columns.unused[i]);
+	r->file->has_org = import_columns_find(&r->rows.columns, "org") >= 0;
+	r->file->has_unit = import_columns_find(&r->rows.columns, "unit") >= 0;
+	r->file->has_opted_out = import_columns_find(&r->rows.columns, "opted_out") >= 0;
+	for (unsigned i = 0; r->rows.columns.unused[i]; i++)
+		ctl_fail(0, "column not used: %s", r->rows.columns.unused[i]);
 	return 0;
 }
 
@@ -384,20 +385,19 @@ static int open_all(struct reader *r)
 						: EX_NOINPUT);
 	if (r->text.size <= r->text.start)
 		return ctl_fail(EX_DATAERR, "%s: is empty", o->path);
-	if (table_new(&r->table, r->text.f, o->separator, 1) < 0)
-		return ctl_fail(EX_OSERR, "no memory");
 	e = read_columns(r);
 	if (e)
 		return e;
 	snprintf(r->file->encoding, sizeof r->file->encoding, "%s", r->text.encoding);
 	memcpy(r->file->hash, r->text.hash, sizeof r->file->hash);
-	snprintf(r->refused_path, sizeof r->refused_path, "%s.refused.csv",
-		 !strcmp(o->path, "-") ? "roster" : o->path);
+	snprintf(r->refused_path, sizeof r->refused_path, "%s.refused.%s",
+		 !strcmp(o->path, "-") ? "roster" : o->path, r->rows.table ? "csv" : "jsonl");
 	r->report = (struct import_report){.c = r->c,
 					   .path = o->refused ? o->refused : r->refused_path,
-					   .header = r->columns.header,
-					   .columns = r->columns.n,
-					   .separator = table_separator(r->table)};
+					   .header = r->rows.columns.header,
+					   .what = "person",
+					   .columns = r->rows.columns.n,
+					   .separator = roster_rows_separator(&r->rows)};
 	return import_report_begin(&r->report, 0);
 }
 
@@ -422,8 +422,7 @@ int roster_file_read(struct roster_file *ret, const struct ctl *c,
 		ctl_fail(0, "%u of %u rows refused, and why: %s", ret->refused, ret->rows,
 			 r->report.path);
 	import_report_done(&r->report);
-	table_free(r->table);
-	import_columns_done(&r->columns);
+	roster_rows_done(&r->rows);
 	textfile_done(&r->text);
 	headings_free(r->headings);
 	free(r);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The people of a file, as a personnel system lists them: rows of a table by its headings, each
- * checked. A row that is none is written into a file of its own with its line and why, and the
- * reading goes on; its badge, if it can be read, is remembered, for that person's row must stay as
- * it is. A badge that stands twice is refused in both places.
+ * The people of a file, as a personnel system lists them: rows of a table or JSON lines by its
+ * headings, each checked. A row that is none is written into a file of its own with its line and
+ * why, and the reading goes on; its badge, if it can be read, is remembered, for that person's row
+ * must stay as it is. A badge that stands twice is refused in both places.
  *
  * A file that ends within a row is refused whole: it was cut short, and what is missing would look
  * like people who left. No number and no name is in any message.
@@ -45,6 +45,7 @@ struct roster_file {
 
 struct roster_file_options {
 	const char *path, *headings, *encoding, *refused; /* NULL: the usual */
+	const char *format;				  /* "table", "json"; NULL: found out */
 	char separator;
 };
 

@@ -246,3 +246,14 @@ size_t textfile_cut(const char *p, size_t n)
 		       ? n
 		       : k - 1;
 }
+
+bool textfile_is_json(struct textfile *t)
+{
+	int c;
+
+	do
+		c = getc(t->f);
+	while (c == ' ' || c == '\t' || c == '\n' || c == '\r');
+	fseeko(t->f, t->start, SEEK_SET);
+	return c == '{';
+}

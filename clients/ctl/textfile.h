@@ -8,6 +8,7 @@
 #ifndef CTL_TEXTFILE_H
 #define CTL_TEXTFILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -31,6 +32,8 @@ struct textfile_fault {
 int textfile_open(struct textfile *ret, const char *path, const char *encoding,
 		  struct textfile_fault *fault);
 void textfile_done(struct textfile *t);
+/* It begins with an object: JSON lines, and no table. At its start. */
+bool textfile_is_json(struct textfile *t);
 
 /* How many of the first n bytes of a text in UTF-8 are whole characters. */
 size_t textfile_cut(const char *p, size_t n);

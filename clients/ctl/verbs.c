@@ -20,14 +20,15 @@ static const char import_help[] =
 
 static const char roster_help[] =
 	"\n"
-	"  import FILE           the people of a table: badge, name, phone, organisation, ...\n"
+	"  import FILE           the people of a table or of JSON lines: badge, name, phone, ...\n"
 	"    --delta             who is not in the file stays as he is (else he has left)\n"
 	"    --dry-run           tell what would change, change nothing\n"
 	"    --allow-removals N  so many may leave, go or get another name (2% if not given)\n"
 	"    --headings FILE     what columns mean (/etc/dibao/headings.tsv, if it is there)\n"
 	"    --encoding E        utf-8, gb18030 or utf-16; else found out\n"
 	"    --separator S       comma, tab or semicolon; else found out\n"
-	"    --refused FILE      where refused rows go (FILE.refused.csv)\n"
+	"    --format F          table or json; else found out\n"
+	"    --refused FILE      where refused rows go (FILE.refused.csv or .jsonl)\n"
 	"  undo                  the roster before the last change, and back\n"
 	"  show BADGE            one person; --reveal tells the whole number, and is audited\n"
 	"  confirm BADGE         the number is this person's: shared, handed on or disputed\n";

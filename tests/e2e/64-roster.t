@@ -333,4 +333,79 @@ def the_importers_redis_user_may_all_of_it_and_no_other_any(b):
     assert whole(b) == before
 
 
+def lines(*objects):
+    return "".join(json.dumps(o, ensure_ascii=False) + "\n" for o in objects).encode()
+
+
+def as_object(n, **more):
+    return {"辅警编号": f"YS{n:06}", "姓名": f"演示{n:03}", "手机号码": 15400000000 + n, "机构代码": HUXU, "部门": "一中队",
+            "状态": "在职", **more}
+
+
+@test
+def json_lines_make_the_same_roster_as_the_table_of_the_same_people(b):
+    start(b)
+    table = whole(b)
+    same, _ = load(b, None, raw=lines(*(as_object(n) for n in range(1, 101))))
+    assert (same["changed"], same["unchanged"]) == (False, 100), same
+    said, err = load(b, None, raw=b"\n" + lines(
+        {"badge": "YS000001", "name": "演示001", "phone": "154-0000 0999", "active": True, "hobby": "x", "org": HUXU},
+        {"badge": "YS000002", "name": "演示002", "phone": None, "active": True, "opted_out": ["award", "promotion"], "org": HUXU},
+        {"badge": "YS000003", "name": "演示003", "phone": "15400000003", "active": False, "left_on": "2026-11-01", "org": HUXU}),
+        *["--delta"])
+    assert (said["rows"], said["number_changed"], said["left"], said["refused"]) == (3, 2, 1, 0), said
+    assert "column not used: hobby" in err, err
+    assert row(b, 1)["phone"] == "15400000999" and row(b, 2)["phone"] == "" and row(b, 2)["out"] == "promotion,award"
+    assert row(b, 3)["active"] == "0" and row(b, 1)["unit"] == "一中队", "what no object has stays"
+    roster(b, "undo")
+    assert whole(b) == table
+    load(b, None, "--format", "table", raw=lines(as_object(1)), code=DATAERR)
+    load(b, people(3), "--format", "json", code=DATAERR)
+    load(b, people(3), "--format", "yaml", code=USAGE)
+    assert whole(b) == table
+
+
+@test
+def a_refused_json_line_keeps_its_person_and_can_be_mended_and_imported_again(b):
+    start(b)
+    good = [as_object(n) for n in range(1, 101)]
+    good[4] = as_object(5, 手机号码="1540000000")
+    good[5] = as_object(6, 机构代码="no such")
+    good[6] = as_object(7, 手机号码={"mobile": 1})
+    good[7] = as_object(8, phone="15400000008")
+    raw = lines(*good[:50]) + b'{"badge": "YS0000\n' + lines(as_object(51), as_object(51)) + lines(*good[51:])
+    said, err = load(b, None, "--delta", raw=raw, code=DATAERR)
+    assert said["refused"] == 7, (said, err)
+    for why in ("line 5: phone: ", "line 6: org: neither", "line 7: phone: expected a text", "line 8: phone: two keys",
+                "line 51: not an object of JSON", "line 52: badge: stands in this file more than once", "line 53: badge: "):
+        assert why in err, (why, err)
+    assert row(b, 5)["phone"] == "15400000005"
+    path = b.path("roster.csv.refused.jsonl")
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    with open(path) as f:
+        refused = [json.loads(l) for l in f]
+    assert [r["line"] for r in refused] == [5, 6, 7, 8, 51, 52, 53] and "text" in refused[4], refused
+    mended = [r for r in refused if "person" in r][:4]
+    mended[0]["person"]["手机号码"] = "15400000555"
+    mended[1]["person"]["机构代码"] = HUXU
+    mended[2]["person"]["手机号码"] = "15400000777"
+    del mended[3]["person"]["phone"]
+    said, _ = load(b, None, "--delta", raw=lines(*mended))
+    assert (said["rows"], said["refused"], said["number_changed"]) == (4, 0, 2), said
+    assert row(b, 5)["phone"] == "15400000555" and row(b, 7)["phone"] == "15400000777"
+
+
+@test
+def a_file_of_json_lines_that_was_cut_short_changes_nothing(b):
+    start(b)
+    before = whole(b)
+    raw = lines(*(as_object(n, 部门="九中队") for n in range(1, 101)))
+    for cut in (1, 2, 40):
+        out, err = load(b, None, "--delta", raw=raw[:-cut - 1], code=DATAERR)
+        assert "cut short" in err, err
+        assert whole(b) == before
+    load(b, None, "--delta", raw=raw[:-1])
+    assert row(b, 100)["unit"] == "九中队"
+
+
 run()
