@@ -300,6 +300,60 @@ static void after_a_lost_link_the_tail_waits_to_be_started_and_misses_nothing(vo
 	assert_string_equal(f->seen[1].uid, "2");
 }
 
+static void pass(struct fixture *f, int64_t ms)
+{
+	for (int64_t end = now_ms() + ms; now_ms() < end;) {
+		assert_true(sd_event_run(f->event, 10 * 1000) >= 0);
+	}
+}
+
+static void refuse_reads(struct fixture *f)
+{
+	command(f, "ACL SETUSER default -xread");
+	publish(f, "award", "2", "");
+	pass(f, 500);
+	assert_int_equal(f->n_seen, 1);
+}
+
+static void a_read_that_redis_refuses_is_made_again_and_misses_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	make_reader(f, NULL);
+	publish(f, "award", "1", "");
+	start(f);
+	wait_until(f, f->n_seen == 1);
+	refuse_reads(f);
+	command(f, "ACL SETUSER default +xread");
+	wait_until(f, f->n_seen == 2);
+	assert_string_equal(f->seen[1].uid, "2");
+}
+
+/* The Redis that comes back must be compared with what we hold before anything is read. */
+static void a_link_lost_while_a_read_was_to_be_made_again_leaves_the_tail_stopped(void **state)
+{
+	struct fixture *f = *state;
+
+	make_reader(f, NULL);
+	publish(f, "award", "1", "");
+	start(f);
+	wait_until(f, f->n_seen == 1);
+	refuse_reads(f);
+	redis_server_stop(&f->server);
+	wait_until(f, f->n_down == 3);
+	pass(f, 500); /* the retry finds no link */
+	redis_server_start(&f->server, NULL);
+	redisFree(f->c);
+	connect_producer(f);
+	wait_until(f, redis_link_is_up(f->tail) && redis_link_is_up(f->main));
+	publish(f, "award", "3", "");
+	pass(f, 1000);
+	assert_int_equal(f->n_seen, 1);
+	start(f);
+	wait_until(f, f->n_seen == 3);
+	assert_string_equal(f->seen[2].uid, "3");
+}
+
 static void a_reader_may_be_freed_with_everything_on_its_way(void **state)
 {
 	struct fixture *f = *state;
@@ -337,6 +391,8 @@ int main(void)
 		TEST(large_entries_arrive_too),
 		TEST(after_a_stop_inside_a_callback_nothing_more_comes),
 		TEST(after_a_lost_link_the_tail_waits_to_be_started_and_misses_nothing),
+		TEST(a_read_that_redis_refuses_is_made_again_and_misses_nothing),
+		TEST(a_link_lost_while_a_read_was_to_be_made_again_leaves_the_tail_stopped),
 		TEST(a_reader_may_be_freed_with_everything_on_its_way),
 	};
 
