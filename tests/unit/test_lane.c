@@ -148,6 +148,21 @@ static void any_lane_may_leave_before_the_others(void **state)
 	assert_int_equal(lanes_count(f->lanes), 1);
 }
 
+static void a_lane_that_leaves_takes_its_own_place_in_the_index_and_not_its_neighbours(void **state)
+{
+	struct fixture *f = *state;
+	struct lane *older = join(f, false, "award", "3205"),
+		    *newer = join(f, true, "award", "3205");
+
+	append(f, {.type = "award"});
+	lanes_leave(f->lanes, older);
+	assert_string_equal(routed(f, newer, 1), "0");
+	older = newer;
+	newer = join(f, false, "award", "3205");
+	lanes_leave(f->lanes, newer);
+	assert_string_equal(routed(f, older, 1), "0");
+}
+
 static void a_record_goes_to_lanes_by_type_and_by_prefix_of_organisation(void **state)
 {
 	struct fixture *f = *state;
@@ -361,6 +376,7 @@ int main(void)
 		TEST(equal_filters_share_a_lane_and_others_do_not),
 		TEST(a_lane_goes_with_its_last_session_and_its_serial_never_comes_back),
 		TEST(any_lane_may_leave_before_the_others),
+		TEST(a_lane_that_leaves_takes_its_own_place_in_the_index_and_not_its_neighbours),
 		TEST(a_record_goes_to_lanes_by_type_and_by_prefix_of_organisation),
 		TEST(a_lane_that_is_found_by_several_ways_gets_a_record_once),
 		TEST(routing_begins_at_the_first_record_asked_for),

@@ -306,6 +306,24 @@ static void an_answer_of_redis_that_makes_no_sense_lets_nobody_in(void **state)
 	wait_active(f, k);
 }
 
+/* Who is refused stays away; Redis may say yes in a moment. */
+static void an_error_of_redis_is_not_taken_for_a_name_that_is_not_registered(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_new(f);
+
+	durable(f, "gw");
+	redis(f, "FUNCTION FLUSH");
+	k->hello.durable = text("gw");
+	say_hello(k);
+	wait_until(f, session_of(f, k));
+	wait_until(f, !session_of(f, k));
+	assert_int_equal(k->n_told[WIRE_WELCOME] + k->n_told[WIRE_GOODBYE], 0);
+	load_functions(f);
+	say_hello(k);
+	wait_active(f, k);
+}
+
 static void a_standby_asks_again_by_itself(void **state)
 {
 	struct fixture *f = *state;
@@ -381,6 +399,7 @@ int main(void)
 		TEST(who_begins_behind_what_is_kept_is_told_the_range_it_lost),
 		TEST(without_redis_one_is_dropped_without_a_word_and_comes_again),
 		TEST(an_answer_of_redis_that_makes_no_sense_lets_nobody_in),
+		TEST(an_error_of_redis_is_not_taken_for_a_name_that_is_not_registered),
 		TEST(a_standby_asks_again_by_itself),
 		TEST(a_standby_asks_when_the_lease_may_be_free),
 		TEST(a_standby_outlasts_redis),
