@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "credential.h"
+#include "error.h"
 
 #include <dibao/key.h>
 #include <errno.h>
@@ -16,12 +17,7 @@ enum { LINE_BYTES = 256, LINES_MAX = 32 };
 
 static int fail(struct dibao_error *err, int code, const char *path, const char *what)
 {
-	if (err) {
-		memset(err, 0, sizeof *err);
-		err->code = code;
-		snprintf(err->reason, sizeof err->reason, "%.100s: %s", path, what);
-	}
-	return code;
+	return error_set(err, code, "%.100s: %s", path, what);
 }
 
 bool dibao_key_check(const char *text)

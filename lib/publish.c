@@ -19,6 +19,7 @@
  * what was not answered; what had been stored answers `repeat`.
  */
 #include "dealer.h"
+#include "error.h"
 #include "queue.h"
 #include "wire.h"
 
@@ -58,16 +59,6 @@ const char *dibao_outcome_name(enum dibao_outcome o)
 	static const char *const names[] = {"?", "new", "repeat", "scheduled", "conflict"};
 
 	return names[o >= DIBAO_NEW && o <= DIBAO_CONFLICT ? o : 0];
-}
-
-static int fail(struct dibao_error *err, int code, const char *text)
-{
-	if (err) {
-		memset(err, 0, sizeof *err);
-		err->code = code;
-		snprintf(err->reason, sizeof err->reason, "%s", text);
-	}
-	return code;
 }
 
 /* While hiredis itself writes: SIGPIPE is held back, and taken away if it came by this. */
@@ -114,11 +105,11 @@ int dibao_publisher_new(struct dibao_publisher **ret, const struct dibao_redis_o
 	int r;
 
 	if (!p)
-		return fail(err, -ENOMEM, "no memory");
+		return error_set(err, -ENOMEM, "no memory");
 	p->window = WINDOW_DEFAULT;
 	p->window_max = WINDOW_MAX;
 	p->ring = calloc(WINDOW_MAX, sizeof *p->ring);
-	r = p->ring ? open_connection(p, opt, err) : fail(err, -ENOMEM, "no memory");
+	r = p->ring ? open_connection(p, opt, err) : error_set(err, -ENOMEM, "no memory");
 	if (r == 0)
 		r = queue_key(p->base, sizeof p->base, opt->bureau, "");
 	if (r < 0) {
@@ -142,7 +133,7 @@ int dibao_publisher_new_relay(struct dibao_publisher **ret, const struct dibao_r
 	if (p)
 		p->ring = calloc(WINDOW_MAX, sizeof *p->ring);
 	if (!p || !p->ring)
-		r = fail(err, -ENOMEM, "no memory");
+		r = error_set(err, -ENOMEM, "no memory");
 	if (r == 0)
 		r = dealer_open(&p->dealer, &o, err);
 	if (r == 0)
@@ -172,7 +163,7 @@ static void break_off(struct dibao_publisher *p)
 {
 	struct dibao_error err;
 
-	fail(&err, -ENOTCONN, "connection lost: what was in flight may or may not be stored");
+	error_set(&err, -ENOTCONN, "connection lost: what was in flight may or may not be stored");
 	p->broken = true;
 	while (p->n) {
 		struct waiting *w = &p->ring[p->head];
@@ -212,14 +203,14 @@ static int error_of(const char *text, struct dibao_error *err)
 
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
 		if (!strncmp(text, codes[i].start, strlen(codes[i].start))) {
-			fail(err, codes[i].code, text);
+			error_set(err, codes[i].code, "%s", text);
 			if (err && codes[i].code == -EINVAL && colon &&
 			    !memchr(text + n, ' ', (size_t)(colon - text) - n))
 				snprintf(err->field, sizeof err->field, "%.*s",
 					 (int)((size_t)(colon - text) - n), text + n);
 			return codes[i].code;
 		}
-	return fail(err, -EIO, text);
+	return error_set(err, -EIO, "%s", text);
 }
 
 static int outcome_of(const redisReply *r, struct dibao_error *err)
@@ -230,7 +221,7 @@ static int outcome_of(const redisReply *r, struct dibao_error *err)
 		for (int o = DIBAO_NEW; o <= DIBAO_CONFLICT; o++)
 			if (!strcmp(r->element[0]->str, dibao_outcome_name(o)))
 				return o;
-	return fail(err, -EIO, "unexpected answer of Redis");
+	return error_set(err, -EIO, "unexpected answer of Redis");
 }
 
 /* An OUTCOME of an event in flight into its place. -ENOTCONN: it says that the queue is away. */
@@ -409,7 +400,7 @@ int dibao_publish(struct dibao_publisher *p, const void *event, size_t len, stru
 	int r = dibao_publish_async(p, event, len, one_done, &one);
 
 	if (r < 0)
-		return fail(err, r, r == -ENOMEM ? "no memory" : "connection lost");
+		return error_set(err, r, r == -ENOMEM ? "no memory" : "connection lost");
 	dibao_publisher_flush(p);
 	return one.outcome;
 }

@@ -11,6 +11,7 @@
  * No error text holds a password or a value of an event.
  */
 #include "queue.h"
+#include "error.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -113,21 +114,6 @@ const char *queue_functions_version(void)
 	return version;
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct dibao_error *err, int code,
-						      const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!err)
-		return code;
-	memset(err, 0, sizeof *err);
-	err->code = code;
-	va_start(ap, fmt);
-	vsnprintf(err->reason, sizeof err->reason, fmt, ap);
-	va_end(ap);
-	return code;
-}
-
 static int authenticate(redisContext *c, const struct dibao_redis_options *opt,
 			struct dibao_error *err)
 {
@@ -139,9 +125,9 @@ static int authenticate(redisContext *c, const struct dibao_redis_options *opt,
 	r = opt->user && *opt->user ? redisCommand(c, "AUTH %s %s", opt->user, opt->password)
 				    : redisCommand(c, "AUTH %s", opt->password);
 	if (!r)
-		e = fail(err, -ENOTCONN, "Redis at %s: %s", opt->address, c->errstr);
+		e = error_set(err, -ENOTCONN, "Redis at %s: %s", opt->address, c->errstr);
 	else if (r->type == REDIS_REPLY_ERROR)
-		e = fail(err, -EACCES, "Redis at %s refuses the password", opt->address);
+		e = error_set(err, -EACCES, "Redis at %s refuses the password", opt->address);
 	freeReplyObject(r);
 	return e;
 }
@@ -184,19 +170,20 @@ int queue_connect(struct redisContext **ret, const struct dibao_redis_options *o
 	int r;
 
 	if (queue_bureau_check(opt->bureau) < 0)
-		return fail(err, -EINVAL, "bureau: expected 1 to 16 of 0-9 a-z _ -");
+		return error_set(err, -EINVAL, "bureau: expected 1 to 16 of 0-9 a-z _ -");
 	if (!strncmp(opt->address, "unix:", 5)) {
 		c = redisConnectUnixWithTimeout(opt->address + 5, tv);
 	} else {
 		port = split_address(host, opt->address);
 		if (port < 0)
-			return fail(err, -EINVAL, "Redis address: expected unix:/path or ip:port");
+			return error_set(err, -EINVAL,
+					 "Redis address: expected unix:/path or ip:port");
 		c = redisConnectWithTimeout(host, port, tv);
 	}
 	if (!c)
-		return fail(err, -ENOMEM, "no memory");
+		return error_set(err, -ENOMEM, "no memory");
 	if (c->err) {
-		r = fail(err, -ENOTCONN, "Redis at %s: %s", opt->address, c->errstr);
+		r = error_set(err, -ENOTCONN, "Redis at %s: %s", opt->address, c->errstr);
 		redisFree(c);
 		return r;
 	}
@@ -218,19 +205,20 @@ int queue_functions_check(struct redisContext *c, struct dibao_error *err)
 	int e = 0;
 
 	if (!r)
-		return fail(err, -ENOTCONN, "Redis: %s", c->errstr);
+		return error_set(err, -ENOTCONN, "Redis: %s", c->errstr);
 	if (r->type == REDIS_REPLY_ERROR && strstr(r->str, "Function not found"))
-		e = fail(err, -ENOSYS, "the queue's functions are not loaded: run dibaoctl setup");
+		e = error_set(err, -ENOSYS,
+			      "the queue's functions are not loaded: run dibaoctl setup");
 	else if (r->type == REDIS_REPLY_ERROR &&
 		 (!strncmp(r->str, "NOPERM", 6) || !strncmp(r->str, "NOAUTH", 6)))
-		e = fail(err, -EACCES, "Redis: %.120s", r->str);
+		e = error_set(err, -EACCES, "Redis: %.120s", r->str);
 	else if (r->type == REDIS_REPLY_ERROR)
-		e = fail(err, -EIO, "Redis: %.120s", r->str);
+		e = error_set(err, -EIO, "Redis: %.120s", r->str);
 	else if (r->type != REDIS_REPLY_STRING || strcmp(r->str, want) != 0)
-		e = fail(err, -ESTALE,
-			 "the queue's functions are of another version (%.40s, not %s): run "
-			 "dibaoctl setup",
-			 r->str ? r->str : "?", want);
+		e = error_set(err, -ESTALE,
+			      "the queue's functions are of another version (%.40s, not %s): run "
+			      "dibaoctl setup",
+			      r->str ? r->str : "?", want);
 	freeReplyObject(r);
 	return e;
 }
@@ -244,21 +232,21 @@ int queue_setup(struct redisContext *c, const char *bureau, struct dibao_error *
 	int e = queue_key(key, sizeof key, bureau, "epoch");
 
 	if (e < 0)
-		return fail(err, e, "bureau: expected 1 to 16 of 0-9 a-z _ -");
+		return error_set(err, e, "bureau: expected 1 to 16 of 0-9 a-z _ -");
 	r = redisCommand(c, "FUNCTION LOAD REPLACE %b", text, len);
 	if (!r)
-		return fail(err, -ENOTCONN, "Redis: %s", c->errstr);
+		return error_set(err, -ENOTCONN, "Redis: %s", c->errstr);
 	if (r->type == REDIS_REPLY_ERROR)
-		e = fail(err, !strncmp(r->str, "NOPERM", 6) ? -EACCES : -EIO, "Redis: %.140s",
-			 r->str);
+		e = error_set(err, !strncmp(r->str, "NOPERM", 6) ? -EACCES : -EIO, "Redis: %.140s",
+			      r->str);
 	freeReplyObject(r);
 	if (e < 0)
 		return e;
 	r = redisCommand(c, "SET %s 1 NX", key);
 	if (!r)
-		return fail(err, -ENOTCONN, "Redis: %s", c->errstr);
+		return error_set(err, -ENOTCONN, "Redis: %s", c->errstr);
 	if (r->type == REDIS_REPLY_ERROR)
-		e = fail(err, -EIO, "Redis: %.140s", r->str);
+		e = error_set(err, -EIO, "Redis: %.140s", r->str);
 	freeReplyObject(r);
 	return e < 0 ? e : 0;
 }

@@ -11,6 +11,7 @@
  * until all is done. Each such question is two system calls, so none is asked in vain: an event
  * that arrives alone costs a subscriber five.
  */
+#include "error.h"
 #include "subscriber_parts.h"
 
 #include <dibao/key.h>
@@ -33,16 +34,6 @@ enum {
 	 * found may be behind the one we left. */
 	SETTLE_MS = 5000,
 };
-
-static int fail(struct dibao_error *err, int code, const char *text)
-{
-	if (err) {
-		memset(err, 0, sizeof *err);
-		err->code = code;
-		snprintf(err->reason, sizeof err->reason, "%s", text);
-	}
-	return code;
-}
 
 /* ---- options ---- */
 
@@ -80,7 +71,7 @@ static int copy_keys(struct dibao_subscriber *s, const struct dibao_subscriber_o
 	bool ok;
 
 	if (o->curve_key_file && (p || k))
-		return fail(err, -EINVAL, "curve keys: expected a file or two keys, not both");
+		return error_set(err, -EINVAL, "curve keys: expected a file or two keys, not both");
 	if (o->curve_key_file) {
 		int r = dibao_key_read(o->curve_key_file, public, secret, err);
 
@@ -90,15 +81,16 @@ static int copy_keys(struct dibao_subscriber *s, const struct dibao_subscriber_o
 		k = secret;
 	}
 	if (!!o->curve_server_key != !!p || !!o->curve_server_key != !!k)
-		return fail(err, -EINVAL,
-			    "curve keys: expected the daemon's public key and a pair, or none");
+		return error_set(
+			err, -EINVAL,
+			"curve keys: expected the daemon's public key and a pair, or none");
 	if (p &&
 	    (!dibao_key_check(o->curve_server_key) || !dibao_key_check(p) || !dibao_key_check(k)))
-		return fail(err, -EINVAL, "curve keys: expected 40 characters of Z85");
+		return error_set(err, -EINVAL, "curve keys: expected 40 characters of Z85");
 	ok = copy_text(&s->server_key, o->curve_server_key) == 0 &&
 	     copy_text(&s->public_key, p) == 0 && copy_text(&s->secret_key, k) == 0;
 	sodium_memzero(secret, sizeof secret);
-	return ok ? 0 : fail(err, -ENOMEM, "no memory");
+	return ok ? 0 : error_set(err, -ENOMEM, "no memory");
 }
 
 static int copy_options(struct dibao_subscriber *s, const struct dibao_subscriber_options *o,
@@ -108,35 +100,35 @@ static int copy_options(struct dibao_subscriber *s, const struct dibao_subscribe
 
 	s->opt = *o;
 	if (!o->on_delivery)
-		return fail(err, -EINVAL, "on_delivery: missing");
+		return error_set(err, -EINVAL, "on_delivery: missing");
 	if (!o->endpoints || !o->endpoints[0])
-		return fail(err, -EINVAL, "endpoints: expected at least one");
+		return error_set(err, -EINVAL, "endpoints: expected at least one");
 	if (!o->bureau || !*o->bureau || strlen(o->bureau) > 16)
-		return fail(err, -EINVAL, "bureau: expected 1 to 16 bytes");
+		return error_set(err, -EINVAL, "bureau: expected 1 to 16 bytes");
 	if (o->durable && (!*o->durable || strlen(o->durable) > WIRE_NAME_MAX))
-		return fail(err, -EINVAL, "durable: expected 1 to 64 bytes");
+		return error_set(err, -EINVAL, "durable: expected 1 to 64 bytes");
 	if (o->window_bytes &&
 	    (o->window_bytes < WIRE_WINDOW_MIN || o->window_bytes > WIRE_WINDOW_MAX))
-		return fail(err, -EINVAL, "window_bytes: expected 131072 to 16777216");
+		return error_set(err, -EINVAL, "window_bytes: expected 131072 to 16777216");
 	r = copy_keys(s, o, err);
 	if (r < 0)
 		return r;
 	r = copy_list(&s->endpoints, &s->n_endpoints, o->endpoints, ENDPOINTS_MAX,
 		      ENDPOINT_BYTES_MAX);
 	if (r < 0)
-		return fail(err, r, "endpoints: expected at most 16 of at most 256 bytes");
+		return error_set(err, r, "endpoints: expected at most 16 of at most 256 bytes");
 	r = copy_list(&s->types, &s->n_types, o->types, WIRE_TYPES_MAX, 32);
 	if (r < 0)
-		return fail(err, r, "types: expected at most 32 of 1 to 32 bytes");
+		return error_set(err, r, "types: expected at most 32 of 1 to 32 bytes");
 	r = copy_list(&s->orgs, &s->n_orgs, o->orgs, WIRE_ORGS_MAX, DIBAO_ORG_BYTES);
 	if (r < 0)
-		return fail(err, r,
-			    "orgs: expected at most 64 codes or prefixes of 1 to 12 digits");
+		return error_set(err, r,
+				 "orgs: expected at most 64 codes or prefixes of 1 to 12 digits");
 	for (unsigned i = 0; i < s->n_orgs; i++)
 		if (strspn(s->orgs[i], "0123456789") != strlen(s->orgs[i]))
-			return fail(err, -EINVAL, "orgs: expected digits");
+			return error_set(err, -EINVAL, "orgs: expected digits");
 	if (copy_text(&s->bureau, o->bureau) < 0 || copy_text(&s->durable, o->durable) < 0)
-		return fail(err, -ENOMEM, "no memory");
+		return error_set(err, -ENOMEM, "no memory");
 	s->window = o->window_bytes ? o->window_bytes : WIRE_WINDOW_DEFAULT;
 	return 0;
 }
@@ -164,7 +156,7 @@ int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ct
 	int r;
 
 	if (!s)
-		return fail(err, -ENOMEM, "no memory");
+		return error_set(err, -ENOMEM, "no memory");
 	s->epoll_fd = s->timer_fd = s->event_fd = -1;
 	inflight_init(&s->inflight, !opt->durable);
 	randombytes_buf(s->instance, sizeof s->instance);
@@ -178,7 +170,7 @@ int dibao_subscriber_new(struct dibao_subscriber **ret, struct dibao_context *ct
 			1, EFD_NONBLOCK | EFD_CLOEXEC); /* there is something to do: connect */
 		if (s->epoll_fd < 0 || s->timer_fd < 0 || s->event_fd < 0 ||
 		    watch(s, s->timer_fd) < 0 || watch(s, s->event_fd) < 0)
-			r = fail(err, -errno ? -errno : -EMFILE, "no descriptors left");
+			r = error_set(err, -errno ? -errno : -EMFILE, "no descriptors left");
 	}
 	if (r < 0) {
 		dibao_subscriber_free(s);

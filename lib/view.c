@@ -2,31 +2,13 @@
 #include <dibao/view.h>
 
 #include "mpread.h"
+#include "outbuf.h"
 #include "types.h"
 
 #include <errno.h>
 #include <msgpack.h>
 #include <sodium.h>
 #include <string.h>
-
-struct out {
-	uint8_t *buf;
-	size_t cap, n;
-	bool full;
-};
-
-static int out_write(void *data, const char *p, size_t n)
-{
-	struct out *o = data;
-
-	if (o->cap - o->n < n) {
-		o->full = true;
-		return -1;
-	}
-	memcpy(o->buf + o->n, p, n);
-	o->n += n;
-	return 0;
-}
 
 void dibao_pid(const uint8_t key[DIBAO_VIEW_KEY_BYTES], const char *uid, size_t uid_len,
 	       uint8_t ret_pid[DIBAO_PID_BYTES])
@@ -43,10 +25,10 @@ static void key(msgpack_packer *pk, const char *k)
 
 /* The value of a slot: as it stands in the event, but of a map only the rows that are public, for
  * an event may carry keys that nobody here knows. */
-static void copy_slot(struct out *o, msgpack_packer *pk, const struct dibao_event *ev,
+static void copy_slot(struct outbuf *o, msgpack_packer *pk, const struct dibao_event *ev,
 		      const struct flat *flat, unsigned slot);
 
-static void copy_public(struct out *o, msgpack_packer *pk, const struct dibao_event *ev,
+static void copy_public(struct outbuf *o, msgpack_packer *pk, const struct dibao_event *ev,
 			const struct flat *flat, uint8_t first)
 {
 	unsigned n = 0;
@@ -61,16 +43,16 @@ static void copy_public(struct out *o, msgpack_packer *pk, const struct dibao_ev
 		}
 }
 
-static void copy_slot(struct out *o, msgpack_packer *pk, const struct dibao_event *ev,
+static void copy_slot(struct outbuf *o, msgpack_packer *pk, const struct dibao_event *ev,
 		      const struct flat *flat, unsigned slot)
 {
 	if (flat->specs[slot]->kind == DIBAO_KIND_MAP)
 		copy_public(o, pk, ev, flat, flat->keys[slot].child);
 	else
-		out_write(o, (const char *)ev->bytes + ev->slot_[slot].off, ev->slot_[slot].len);
+		outbuf_write(o, (const char *)ev->bytes + ev->slot_[slot].off, ev->slot_[slot].len);
 }
 
-static void copy_if(struct out *o, msgpack_packer *pk, const struct dibao_event *ev,
+static void copy_if(struct outbuf *o, msgpack_packer *pk, const struct dibao_event *ev,
 		    const struct flat *flat, unsigned slot, const char *name)
 {
 	if (!ev->slot_[slot].len)
@@ -124,7 +106,7 @@ int dibao_view_encode(const struct dibao_event *ev, const uint8_t view_key[DIBAO
 		{SLOT_UNIT, "unit"},	   {SLOT_RANK, "rank"},	    {SLOT_REF, "ref"},
 		{SLOT_EXPIRES, "expires"}, {SLOT_RECORD, "record"},
 	};
-	struct out o = {.buf = buf, .cap = cap};
+	struct outbuf o = {.buf = buf, .cap = cap};
 	unsigned n = 7 + !!ev->corrects.p + !!ev->follows.p;
 	const struct flat *flat;
 	struct dibao_str name;
@@ -136,7 +118,7 @@ int dibao_view_encode(const struct dibao_event *ev, const uint8_t view_key[DIBAO
 	flat = types_flat(ev->type);
 	for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
 		n += ev->slot_[optional[i].slot].len > 0;
-	msgpack_packer_init(&pk, &o, out_write);
+	msgpack_packer_init(&pk, &o, outbuf_write);
 	msgpack_pack_map(&pk, n);
 	key(&pk, "v");
 	msgpack_pack_int(&pk, 1);

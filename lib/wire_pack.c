@@ -3,43 +3,25 @@
  * Control messages into bytes: the kind, then one msgpack map. A message that does not fit is found
  * out at the end, by finish(): what was written until then is worth nothing.
  */
+#include "outbuf.h"
 #include "wire.h"
 #include "wire_parts.h"
 
 #include <errno.h>
 #include <msgpack.h>
 
-struct out {
-	uint8_t *buf;
-	size_t cap, n;
-	bool full;
-};
-
-static int out_write(void *data, const char *p, size_t n)
-{
-	struct out *o = data;
-
-	if (o->cap - o->n < n) {
-		o->full = true;
-		return -1;
-	}
-	memcpy(o->buf + o->n, p, n);
-	o->n += n;
-	return 0;
-}
-
-static void begin(struct out *o, msgpack_packer *pk, uint8_t *buf, size_t cap, enum wire_kind kind,
-		  unsigned n_keys)
+static void begin(struct outbuf *o, msgpack_packer *pk, uint8_t *buf, size_t cap,
+		  enum wire_kind kind, unsigned n_keys)
 {
 	char k = (char)kind;
 
-	*o = (struct out){.buf = buf, .cap = cap};
-	msgpack_packer_init(pk, o, out_write);
-	out_write(o, &k, 1);
+	*o = (struct outbuf){.buf = buf, .cap = cap};
+	msgpack_packer_init(pk, o, outbuf_write);
+	outbuf_write(o, &k, 1);
 	msgpack_pack_map(pk, n_keys);
 }
 
-static int finish(const struct out *o)
+static int finish(const struct outbuf *o)
 {
 	return o->full ? -ENOBUFS : (int)o->n;
 }
@@ -97,7 +79,7 @@ int wire_hello_pack(uint8_t *buf, size_t cap, const struct wire_hello *m)
 	const char *view = m->public_view ? "public" : "full";
 	const char *from = wire_start_names[m->from];
 	msgpack_packer pk;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, WIRE_HELLO, n);
 	key_uint(&pk, "pmin", m->proto_min);
@@ -123,7 +105,7 @@ int wire_welcome_pack(uint8_t *buf, size_t cap, const struct wire_welcome *m)
 	const char *view = m->public_view ? "public" : "full";
 	msgpack_packer pk;
 	unsigned n = 0;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, WIRE_WELCOME, 10);
 	key_uint(&pk, "proto", m->proto);
@@ -148,7 +130,7 @@ int wire_welcome_pack(uint8_t *buf, size_t cap, const struct wire_welcome *m)
 int wire_standby_pack(uint8_t *buf, size_t cap, int64_t clock_ms)
 {
 	msgpack_packer pk;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, WIRE_STANDBY, 1);
 	key_int(&pk, "clock", clock_ms);
@@ -158,7 +140,7 @@ int wire_standby_pack(uint8_t *buf, size_t cap, int64_t clock_ms)
 int wire_lost_pack(uint8_t *buf, size_t cap, const struct wire_lost *m)
 {
 	msgpack_packer pk;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, WIRE_LOST, 4);
 	key_uint(&pk, "ch", m->channel);
@@ -171,7 +153,7 @@ int wire_lost_pack(uint8_t *buf, size_t cap, const struct wire_lost *m)
 int wire_receipt_pack(uint8_t *buf, size_t cap, const struct wire_receipt *m)
 {
 	msgpack_packer pk;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, WIRE_RECEIPT, m->detail.p ? 5 : 4);
 	key_uint(&pk, "id", m->id);
@@ -186,7 +168,7 @@ int wire_receipt_pack(uint8_t *buf, size_t cap, const struct wire_receipt *m)
 int wire_confirm_pack(uint8_t *buf, size_t cap, uint64_t id, int err)
 {
 	msgpack_packer pk;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, WIRE_CONFIRM, 2);
 	key_uint(&pk, "id", id);
@@ -197,7 +179,7 @@ int wire_confirm_pack(uint8_t *buf, size_t cap, uint64_t id, int err)
 int wire_goodbye_pack(uint8_t *buf, size_t cap, enum wire_kind kind, const struct wire_goodbye *m)
 {
 	msgpack_packer pk;
-	struct out o;
+	struct outbuf o;
 
 	begin(&o, &pk, buf, cap, kind, 2);
 	key_uint(&pk, "why", m->reason);
@@ -209,9 +191,9 @@ int wire_withdrawn_pack(uint8_t *buf, size_t cap, const uint8_t pid[16], const c
 			size_t uid_len)
 {
 	msgpack_packer pk;
-	struct out o = {.buf = buf, .cap = cap};
+	struct outbuf o = {.buf = buf, .cap = cap};
 
-	msgpack_packer_init(&pk, &o, out_write);
+	msgpack_packer_init(&pk, &o, outbuf_write);
 	msgpack_pack_map(&pk, uid_len ? 2 : 1);
 	key_bytes(&pk, "pid", pid, 16);
 	if (uid_len)

@@ -4,6 +4,7 @@
  * maps of few keys, so one table a message drives both ways.
  */
 #include "mpread.h"
+#include "outbuf.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -19,27 +20,14 @@ struct row {
 	struct dibao_str *s;
 };
 
-static int out_write(void *data, const char *p, size_t n)
-{
-	struct mp_cursor *room = data; /* p: next byte, NULL once it was too much */
-
-	if (!room->p || (size_t)(room->end - room->p) < n) {
-		room->p = NULL;
-		return -1;
-	}
-	memcpy((uint8_t *)room->p, p, n);
-	room->p += n;
-	return 0;
-}
-
 static int pack(uint8_t *buf, size_t cap, enum wire_kind kind, const struct row *rows, unsigned n)
 {
-	struct mp_cursor room = {buf, buf + cap};
+	struct outbuf room = {.buf = buf, .cap = cap};
 	msgpack_packer pk;
 	char k = (char)kind;
 
-	msgpack_packer_init(&pk, &room, out_write);
-	out_write(&room, &k, 1);
+	msgpack_packer_init(&pk, &room, outbuf_write);
+	outbuf_write(&room, &k, 1);
 	msgpack_pack_map(&pk, n);
 	for (unsigned i = 0; i < n; i++) {
 		const struct row *r = &rows[i];
@@ -57,7 +45,7 @@ static int pack(uint8_t *buf, size_t cap, enum wire_kind kind, const struct row 
 			msgpack_pack_bin_body(&pk, p, r->s->len);
 		}
 	}
-	return room.p ? (int)(room.p - buf) : -ENOBUFS;
+	return room.full ? -ENOBUFS : (int)room.n;
 }
 
 /* NULL, or what is wrong. */

@@ -221,19 +221,27 @@ static void add_fields(struct headings *h, const struct dibao_field_spec *parent
 	}
 }
 
-int headings_new(struct headings **ret)
+static struct headings *headings_empty(void)
 {
 	struct headings *h = calloc(1, sizeof *h);
+
+	if (h)
+		h->named = calloc(HEADINGS_MAX, sizeof *h->named);
+	if (h && h->named)
+		return h;
+	free(h);
+	return NULL;
+}
+
+int headings_new(struct headings **ret)
+{
+	struct headings *h = headings_empty();
 	const struct heading skip = {0};
 	const struct dibao_type_spec *t;
 	size_t n;
 
-	if (h)
-		h->named = calloc(HEADINGS_MAX, sizeof *h->named);
-	if (!h || !h->named) {
-		free(h);
+	if (!h)
 		return -ENOMEM;
-	}
 	t = dibao_types(&n);
 	add_fields(h, NULL, dibao_envelope(), "", 0);
 	for (size_t i = 0; i < n; i++) {
@@ -266,17 +274,13 @@ int headings_new_roster(struct headings **ret)
 	static const char *const words[][2] = {{"在职", "yes"}, {"在岗", "yes"}, {"离职", "no"},
 					       {"离岗", "no"},	{"退休", "no"},	 {"辞职", "no"},
 					       {"辞退", "no"},	{"调离", "no"},	 {"解聘", "no"}};
-	struct headings *h = calloc(1, sizeof *h);
+	struct headings *h = headings_empty();
 	const struct heading skip = {0};
 	const struct dibao_type_spec *t;
 	size_t n;
 
-	if (h)
-		h->named = calloc(HEADINGS_MAX, sizeof *h->named);
-	if (!h || !h->named) {
-		free(h);
+	if (!h)
 		return -ENOMEM;
-	}
 	h->roster = true;
 	for (size_t i = 0; i < sizeof roster_fields / sizeof roster_fields[0]; i++) {
 		struct heading g = {.narrow = roster_fields[i].narrow};

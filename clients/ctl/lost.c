@@ -47,22 +47,6 @@ static void print_one(const redisReply *e, void *userdata)
 	json_decref(list);
 }
 
-static int settle(const struct ctl *c, struct ctl_redis *r, const char *id)
-{
-	redisReply *reply;
-	long long n;
-	int e = ctl_redis_call(r, &reply, "dibao_settle", id, r->who, NULL);
-
-	if (e)
-		return e;
-	n = reply->integer;
-	freeReplyObject(reply);
-	if (!n)
-		return ctl_fail(EX_DATAERR, "%s: no such loss", id);
-	ctl_done(c, "id", id, "settled");
-	return 0;
-}
-
 int ctl_lost(struct ctl *c, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -76,7 +60,8 @@ int ctl_lost(struct ctl *c, int argc, char **argv)
 	if (e)
 		return e;
 	e = !strcmp(verb, "list") ? ctl_redis_each(&r, "lost", "-", print_one, c)
-				  : settle(c, &r, argv[2]);
+				  : ctl_redis_act(c, &r, "dibao_settle", argv[2], "id", "settled",
+						  "no such loss");
 	ctl_redis_close(&r);
 	return e;
 }

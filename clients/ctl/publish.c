@@ -189,6 +189,7 @@ int ctl_publish(struct ctl *c, int argc, char **argv)
 int ctl_fetch_event(const struct ctl *c, const char *uid, json_t **ret)
 {
 	redisReply *record = NULL, *entry = NULL;
+	const redisReply *v = NULL;
 	const char *bytes = NULL;
 	size_t len = 0;
 	char key[160], *text;
@@ -207,16 +208,10 @@ int ctl_fetch_event(const struct ctl *c, const char *uid, json_t **ret)
 		e = ctl_redis_command(&r, &entry, "XRANGE %s %s %s",
 				      ctl_redis_key(&r, record->element[0]->str),
 				      record->element[1]->str, record->element[1]->str);
-		for (size_t i = 0; e == 0 && entry->elements == 1 &&
-				   i + 1 < entry->element[0]->element[1]->elements;
-		     i += 2) {
-			redisReply *f = entry->element[0]->element[1];
+		v = e == 0 && entry->elements == 1 ? ctl_redis_value(entry->element[0], "e") : NULL;
 
-			if (!strcmp(f->element[i]->str, "e")) {
-				bytes = f->element[i + 1]->str;
-				len = f->element[i + 1]->len;
-			}
-		}
+		bytes = v ? v->str : NULL;
+		len = v ? v->len : 0;
 	}
 	if (e == 0 && (!bytes || dibao_event_to_json(bytes, len, &text) < 0))
 		e = ctl_fail(EX_DATAERR, "%s: no such event is kept", uid);

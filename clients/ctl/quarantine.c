@@ -85,22 +85,6 @@ static int retry(const struct ctl *c, struct ctl_redis *r, const char *id)
 			: 0;
 }
 
-static int drop(const struct ctl *c, struct ctl_redis *r, const char *id)
-{
-	redisReply *reply;
-	long long n;
-	int e = ctl_redis_call(r, &reply, "dibao_drop", id, r->who, NULL);
-
-	if (e)
-		return e;
-	n = reply->integer;
-	freeReplyObject(reply);
-	if (!n)
-		return ctl_fail(EX_DATAERR, "%s: not in the quarantine", id);
-	ctl_done(c, "id", id, "dropped");
-	return 0;
-}
-
 int ctl_quarantine(struct ctl *c, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -121,7 +105,8 @@ int ctl_quarantine(struct ctl *c, int argc, char **argv)
 	e = !strcmp(verb, "list")    ? ctl_redis_each(&r, "quarantine", "-", on_entry, c)
 	    : !strcmp(verb, "show")  ? show(c, &r, argv[2])
 	    : !strcmp(verb, "retry") ? retry(c, &r, argv[2])
-				     : drop(c, &r, argv[2]);
+				     : ctl_redis_act(c, &r, "dibao_drop", argv[2], "id", "dropped",
+						     "not in the quarantine");
 	ctl_redis_close(&r);
 	return e;
 }

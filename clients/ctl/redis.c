@@ -85,6 +85,23 @@ int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ..
 	return ctl_redis_check(r, reply, ret);
 }
 
+int ctl_redis_act(const struct ctl *c, struct ctl_redis *r, const char *function, const char *arg,
+		  const char *what, const char *done, const char *none)
+{
+	redisReply *reply;
+	long long n;
+	int e = ctl_redis_call(r, &reply, function, arg, r->who, NULL);
+
+	if (e)
+		return e;
+	n = reply->integer;
+	freeReplyObject(reply);
+	if (!n)
+		return ctl_fail(EX_DATAERR, "%s: %s", arg, none);
+	ctl_done(c, what, arg, done);
+	return 0;
+}
+
 int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, const char *result)
 {
 	redisReply *reply;

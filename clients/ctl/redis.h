@@ -21,6 +21,10 @@ void ctl_redis_close(struct ctl_redis *r);
  * 0 or a sysexits code, said; an error reply is said and is EX_DATAERR. */
 int ctl_redis_call(struct ctl_redis *r, redisReply **ret, const char *function, ...)
 	__attribute__((sentinel));
+/* A function that acts on one thing, `arg`, and replies how many there were: with --json
+ * {"WHAT":ARG,"result":DONE} is said. 0, or a sysexits code, said: none was there, and why. */
+int ctl_redis_act(const struct ctl *c, struct ctl_redis *r, const char *function, const char *arg,
+		  const char *what, const char *done, const char *none);
 /* Writes down an act that no function of the queue does. 0 or a sysexits code, said. */
 int ctl_redis_audit(struct ctl_redis *r, const char *act, const char *what, const char *result);
 /* A reply that hiredis gave: *ret is it, and the caller's; NULL or an error is said and freed. */

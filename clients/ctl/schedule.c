@@ -41,22 +41,6 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 	return 0;
 }
 
-static int cancel(const struct ctl *c, struct ctl_redis *r, const char *uid)
-{
-	redisReply *reply;
-	long long n;
-	int e = ctl_redis_call(r, &reply, "dibao_cancel", uid, r->who, NULL);
-
-	if (e)
-		return e;
-	n = reply->integer;
-	freeReplyObject(reply);
-	if (!n)
-		return ctl_fail(EX_DATAERR, "%s: not scheduled", uid);
-	ctl_done(c, "uid", uid, "cancelled");
-	return 0;
-}
-
 int ctl_schedule(struct ctl *c, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -72,7 +56,9 @@ int ctl_schedule(struct ctl *c, int argc, char **argv)
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list") ? list(c, &r) : cancel(c, &r, argv[2]);
+	e = !strcmp(verb, "list") ? list(c, &r)
+				  : ctl_redis_act(c, &r, "dibao_cancel", argv[2], "uid",
+						  "cancelled", "not scheduled");
 	ctl_redis_close(&r);
 	return e;
 }

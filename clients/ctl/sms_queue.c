@@ -213,22 +213,13 @@ static int by_hand(struct ctl *c, const char *function, const char *what, const 
 		   const char *nothing)
 {
 	struct ctl_redis r;
-	redisReply *reply;
-	long long n;
 	int e = ctl_redis_open(&r, c, true);
 
 	if (e)
 		return e;
-	e = ctl_redis_call(&r, &reply, function, what, r.who, NULL);
+	e = ctl_redis_act(c, &r, function, what, "what", done, nothing);
 	ctl_redis_close(&r);
-	if (e)
-		return e;
-	n = reply->integer;
-	freeReplyObject(reply);
-	if (!n)
-		return ctl_fail(EX_DATAERR, "%s: %s", what, nothing);
-	ctl_done(c, "what", what, done);
-	return 0;
+	return e;
 }
 
 int sms_release(struct ctl *c, int argc, char **argv)
