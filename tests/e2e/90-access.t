@@ -345,6 +345,13 @@ def after_a_revocation_in_mid_burst_live_events_end_at_once(b):
         pass
 
 
+def is_over(b, s, who):
+    """No session is left, and what would have been its own until now does not come."""
+    assert who not in [k["policy"] for k in b.d.ask("clients")["clients"]]
+    b.publish(event(f"after-{time.monotonic_ns()}", "award" if who == "wall" else "penalty"))
+    holds(lambda: not s.socket.poll(10) or s.socket.recv_multipart()[0][:1] == b"G", "not one frame more", 0.3)
+
+
 @test
 def each_narrowing_is_told_as_revoked_and_what_remains_is_served_anew(b):
     o = Office(b, gate=GATEWAY, wall=BOARD, still=GATEWAY)
@@ -356,11 +363,13 @@ def each_narrowing_is_told_as_revoked_and_what_remains_is_served_anew(b):
         o.policy["gate"].update(change)
         o.reload()
         assert revocation(s)[0] == REVOKED, change
+        is_over(b, s, "gate")
         o.policy["gate"] = {k: v for k, v in o.policy["gate"].items() if k not in ("channels", "window")}
     s = o.session("wall", view="public")
     o.policy["wall"]["mask_names"] = "yes"
     o.reload()
     assert revocation(s)[0] == REVOKED
+    is_over(b, s, "wall")
     o.policy["gate"].update({"types": "award"})
     o.reload()
     s = o.session("gate")

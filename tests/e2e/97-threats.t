@@ -3,6 +3,7 @@
 # What dibao-access(7), SECURITY CONSIDERATIONS, says that who has stolen what could do, and what not. What it
 # says of boards and readers at a daemon is tried by 91-leaks.t, of relays and admins by 95 and 96.
 from office import *
+from zmtp import *
 
 EMPTY = ["MAXLEN", "0", "*", "x", "y"]
 
@@ -152,6 +153,39 @@ def a_stolen_board_takes_its_own_durable_name_and_no_other(b):
     thief.send(b"R", {"id": 1, "key": b"never-shown", "st": 1, "at": 1})
     until(lambda: thief.receive(0.02) is not None and b.r.xlen(b.key("receipts")) == 1, "its receipt is stored", every=0)
     assert b.r.xrange(b.key("receipts"))[0][1][b"name"] == b"wall-1", "under its own name"
+
+
+@test
+def a_stolen_gateway_reads_what_it_is_granted_and_takes_its_name_over_until_its_key_is_taken_away(b):
+    o = Office(b, gate={**GATEWAY, "types": "penalty award", "orgs": "3205", "durable": "gate-1"}, other={**GATEWAY, "durable": "gate-2"})
+    b.publish(event("p-1", "penalty"))
+    b.publish(event("m-1", "mailbox_reply"))
+    thief = o.session("gate", start="time", name="gate-1")
+    got = receive_until(thief, ["p-1"])
+    real = o.subscriber("gate", name="gate-1", start="resume")
+    until(lambda: real.receive(0.02) is not None and real.standby, "the real one waits", every=0)
+    b.publish(event("p-2", "penalty"))
+    got |= receive_until(thief, ["p-2"])
+    assert got == {"p-1", "p-2"}, "within its grant"
+    for more in ({"types": ["mailbox_reply"]}, {"orgs": ["32"]}, {"name": "gate-2"}):
+        assert o.refusal("gate", **more)[0] == REFUSED, more
+    thief.send(b"R", {"id": 1, "key": b"p-2", "st": 5, "at": 1})
+    until(lambda: thief.receive(0.02) is not None and b.r.xlen(b.key("receipts")) == 1, "it says that it was delivered", every=0)
+    thief.bye()
+    # What it acknowledged is not sent to the real one.
+    until(lambda: real.receive(0.02) is not None and real.welcome, "the real one takes over", every=0)
+    b.publish(event("p-3", "penalty"))
+    assert receive_until(real, ["p-3"]) == {"p-3"}
+    new = o.key("new")
+    o.policy["gate"]["public_key"] = new
+    o.reload()
+    assert revocation(real)[0] == REVOKED
+    try:
+        Peer(b.d.tcp, o.curve("gate"))
+        raise AssertionError("the old key is let in")
+    except Broken:
+        pass
+    assert o.session("new", name="gate-1").welcome
 
 
 @test
