@@ -83,6 +83,21 @@ inside('a page has five to eight rows, as it is set, where there is enough to sh
 	}).join('');
 });
 
+inside('a page has its six rows at every size, upright too', ({ geometry, item, pages }) => {
+	const items = Array.from({ length: 39 }, () => item());
+	return [[1366, 768], [1280, 1024], [1920, 1080], [3840, 2160]].flatMap(([w, h]) => [[w, h], [h, w]]).map(([w, h]) => {
+		const n = pages(items, { geo: geometry(w, h) })[0].blocks.filter((b) => b.kind === 'row').length;
+		return n === 6 ? '' : n + ' rows at ' + w + '×' + h + '; ';
+	}).join('');
+});
+
+inside('what follows the entries of a document and is not of it stands apart from them', ({ NOW, item, pages }) => {
+	const items = [item({ ref: '二人' }), item({ ref: '二人' }), item({ ref: '一人', at: NOW - 2 * 86400000 }), item({ ref: '又一人', at: NOW - 3 * 86400000 }),
+		item({ ref: '另二人', at: NOW - 4 * 86400000 }), item({ ref: '另二人', at: NOW - 4 * 86400000 })];
+	const kinds = pages(items).flatMap((p) => p.blocks).map((b) => b.kind).join(' ');
+	return kinds === 'head row row gap row row head row row' ? '' : kinds;
+});
+
 inside('a proposal is there until 24:00 of its last day in Shanghai, and not a moment longer', ({ visible, nextExpiry, NOW, proposed, pages }) => {
 	const one = proposed();
 	const end = Date.UTC(2026, 10, 25, 16);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at what the browser drew: faults() returns what is cut, what overlaps, what leaves the window,
-// names that are too small, contrasts that are too low. It runs inside the page, on the page that is on
-// the screen now, and knows nothing of how the page was made but the classes .name and .in.
+// words broken over two lines, names that are too small, contrasts that are too low. It runs inside the
+// page, on the page that is on the screen now, and knows nothing of how the page was made but the classes
+// .name and .in.
 'use strict';
 
 function look() {
@@ -60,8 +61,9 @@ function look() {
 		range.selectNodeContents(node);
 		const svg = e.closest('svg');
 		const clip = clipOf(e);
-		for (const r of range.getClientRects()) {
-			if (r.width < 1) continue;
+		const drawn = Array.from(range.getClientRects()).filter((r) => r.width >= 1);
+		if (drawn.length > 1 && Array.from(text).length <= 4) faults.push(`broken: ${text}`);
+		for (const r of drawn) {
 			const tall = svg ? r.height : size * 0.96;
 			const middle = (r.top + r.bottom) / 2;
 			const box = { node, text, left: r.left, right: r.right, top: middle - tall / 2, bottom: middle + tall / 2 };

@@ -60,7 +60,7 @@ function section(block) {
 	return el('div', 'section', el('h3', '', block.text), areaTag(block.label));
 }
 
-const MAKE = { head, section, row, count: countRow };
+const MAKE = { head, section, row, count: countRow, gap: () => el('div', 'gap') };
 
 function body(page, ladder) {
 	const grid = el('div', page.alone ? 'body few' : 'body');

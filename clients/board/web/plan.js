@@ -122,13 +122,19 @@ function shrink(row, geo, room) {
 	row.quarters = room;
 }
 
+// What follows a document's entries and is not of it stands apart from them.
+const GAP = { kind: 'gap', quarters: 1 };
+
 function fillRows(groups, geo, limit = geo.quarters) {
 	const pages = [];
 	let page = null;
+	let isBelowHead = false; // the entry before
 	for (const group of groups) {
 		const { above, again, rows } = blocksOf(group, geo);
+		const apart = isBelowHead && above.length === 0 ? [GAP] : above;
+		isBelowHead = again.length > 0;
 		rows.forEach((row, i) => {
-			const first = i === 0 ? above : [];
+			const first = i === 0 ? apart : [];
 			if (page === null || height(page) + height(first) + row.quarters > limit) {
 				const top = i === 0 ? above : again;
 				page = [...top];
