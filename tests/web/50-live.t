@@ -81,6 +81,31 @@ test('of one document there is one moment, people who come with it join it, and 
 	await on.stop();
 });
 
+test('who is hidden until a time leaves the wall, and is back by itself when it is past, without a moment of honour', async () => {
+	const on = await hung([]);
+	const page = await open(on, { clock: true });
+	const one = award(6, { age: 1, person: { name: '太史慈', badge: 'FJHIDE' } });
+	await b.publish([one]);
+	await until('its moment', async () => (await page.locator('#moment.in .name').allTextContents()).includes('太史慈'));
+	const anywhere = async () => (await page.evaluate(() => document.documentElement.outerHTML)).includes('太史慈');
+	const from = Date.now();
+	await b.ctl(['hide', '--badge', 'FJHIDE', '--until', '4s']);
+	await until('it is gone', async () => {
+		await page.clock.runFor(1000);
+		return !(await anywhere());
+	});
+	await until('it is back', async () => {
+		await page.clock.runFor(2000);
+		return anywhere();
+	}, 15);
+	const took = Date.now() - from;
+	if (took < 3000 || took > 8000 * (process.env.DIBAO_SLOW || 1)) throw new Error(`back after ${took} ms`);
+	await page.clock.runFor(3000);
+	equal(await page.locator('#moment.in').count(), 0, 'moments of honour');
+	await page.close();
+	await on.stop();
+});
+
 test('a final event takes its proposal\'s place', async () => {
 	const proposal = award(5, { ref: '演公辅奖〔2026〕77号', age: 2, person: { name: '司马相如' }, body: PROPOSED() });
 	const on = await hung([proposal]);

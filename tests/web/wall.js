@@ -146,13 +146,17 @@ class Bureau {
 		await this.daemon(`pass ${ms}`);
 	}
 
-	async publish(list) {
-		const p = spawn(path.join(BUILD, 'bin/dibaoctl'), ['-c', this.places.config, 'publish'], { stdio: ['pipe', 'pipe', 'inherit'] });
+	async ctl(args, input = '') {
+		const p = spawn(path.join(BUILD, 'bin/dibaoctl'), ['-c', this.places.config, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
 		let out = '';
 		p.stdout.on('data', (data) => (out += data));
-		p.stdin.end(list.map((e) => JSON.stringify(e) + '\n').join(''));
+		p.stdin.end(input);
 		const code = await new Promise((resolve) => p.once('close', resolve));
-		if (code !== 0) throw new Error(`dibaoctl publish ended with ${code}: ${out.slice(-300)}`);
+		if (code !== 0) throw new Error(`dibaoctl ${args[0]} ended with ${code}: ${out.slice(-300)}`);
+	}
+
+	async publish(list) {
+		await this.ctl(['publish'], list.map((e) => JSON.stringify(e) + '\n').join(''));
 	}
 
 	async board(options = {}) {

@@ -189,9 +189,11 @@ function show() {
 	setTimeout(sweep, FADE_MS);
 }
 
+// Nobody's name stays in the document behind what is on the screen: it may have been taken back.
 function sweep() {
 	const layers = $('pages');
 	while (layers.children.length > 1) layers.firstChild.remove();
+	if (!$('moment').classList.contains('in')) $('moment').replaceChildren();
 }
 
 // ---- the moment of honour ----
@@ -206,8 +208,9 @@ function turnMoment(redraw) {
 	if (items.length > 0) {
 		place.replaceChildren(renderMoment(items, { geo, ladder, board }));
 		feed.rendered(items.map((item) => item.pid));
-	} else if (was !== null) {
-		turnedAt = performance.now(); // the page below gets its whole time
+	} else {
+		if (was !== null) turnedAt = performance.now(); // the page below gets its whole time
+		setTimeout(sweep, FADE_MS);
 	}
 	place.classList.toggle('in', items.length > 0);
 }
