@@ -66,9 +66,13 @@ static bool is(const struct request *q, unsigned frame, const char *text)
 	       !memcmp(q->at[frame].bytes, text, q->at[frame].len);
 }
 
+/* What the peer is told: the status and nothing else. 500, "an internal error", stands for too
+ * much, since 300 would close the connection without a word. */
+static const char status_unknown[] = "400", status_too_much[] = "500"; /* WIRE_ZAP_TOO_MUCH */
+
 /* who, unless it takes too much. */
 static const char *unless_too_much(struct zap *z, const struct request *q, const char *who,
-				   const char *key)
+				   const char *key, const char **ret_status)
 {
 	char address[FRAME_MAX];
 	const char *why;
@@ -77,25 +81,29 @@ static const char *unless_too_much(struct zap *z, const struct request *q, const
 	why = z->opt.too_much ? z->opt.too_much(key, address, z->opt.userdata) : NULL;
 	if (!why)
 		return who;
+	*ret_status = status_too_much;
 	z->n_too_much++;
 	if (log_limited("zap-limits"))
 		log_text(LOG_NOTICE, "connection of %s refused: %s", key ? key : address, why);
 	return NULL;
 }
 
-static const char *decide(struct zap *z, const struct request *q, char key[DIBAO_KEY_TEXT])
+static const char *decide(struct zap *z, const struct request *q, char key[DIBAO_KEY_TEXT],
+			  const char **ret_status)
 {
 	if (q->n == FRAMES - 1 && is(q, 5, "NULL")) {
 		if (is(q, 2, ZAP_LOCAL))
 			return ZAP_LOCAL;
-		return is(q, 2, ZAP_INSECURE) ? unless_too_much(z, q, ZAP_INSECURE, NULL) : NULL;
+		return is(q, 2, ZAP_INSECURE)
+			       ? unless_too_much(z, q, ZAP_INSECURE, NULL, ret_status)
+			       : NULL;
 	}
 	if (q->n != FRAMES || !is(q, 5, "CURVE") || !is(q, 2, ZAP_CURVE) ||
 	    q->at[6].len != KEY_BYTES)
 		return NULL;
 	zmq_z85_encode(key, (const uint8_t *)q->at[6].bytes, KEY_BYTES);
 	if (z->opt.known(key, z->opt.userdata))
-		return unless_too_much(z, q, key, key);
+		return unless_too_much(z, q, key, key, ret_status);
 	if (log_limited("zap"))
 		log_text(LOG_NOTICE, "unknown key refused: %s", key);
 	return NULL;
@@ -104,14 +112,14 @@ static const char *decide(struct zap *z, const struct request *q, char key[DIBAO
 static int reply(struct zap *z, const struct request *q)
 {
 	char key[DIBAO_KEY_TEXT], user[SECRET_TEXT + DIBAO_KEY_TEXT];
-	const char *who = NULL, *status = "400", *text = "not known here";
+	const char *who = NULL, *status = status_unknown, *text = "not known here";
 	struct {
 		const char *p;
 		size_t len;
 	} frames[6];
 
 	if (is(q, 0, "1.0"))
-		who = decide(z, q, key);
+		who = decide(z, q, key, &status);
 	if (who) {
 		snprintf(user, sizeof user, "%s%s", z->secret, who);
 		status = "200";

@@ -4,7 +4,8 @@
  * message, in the daemon's loop. Bound before any endpoint.
  *
  * libzmq asks when a peer has shown its key: what comes before costs only libzmq, and is bounded by
- * ZMQ_HANDSHAKE_IVL alone. So the limits of connections (limits.h) are held here.
+ * ZMQ_HANDSHAKE_IVL alone. So the limits of connections (limits.h) are held here, and told by
+ * another status (500) than that of an unknown key (400).
  *
  * A CURVE key is let in if the policy knows it; unknown ones are refused, counted and logged, the
  * key and nothing else. What a name may then do is asked at HELLO, where a refusal has words.

@@ -143,13 +143,20 @@ static int ended(struct dealer *d, struct dibao_error *err)
 {
 	uint8_t event[6], address[256];
 	uint16_t number = 0, n;
+	uint32_t status = 0;
 
 	while (zmq_recv(d->monitor, event, sizeof event, ZMQ_DONTWAIT) >= 0) {
 		memcpy(&n, event, sizeof n);
 		zmq_recv(d->monitor, address, sizeof address, ZMQ_DONTWAIT);
-		if (number != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-			number = n;
+		if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+			continue;
+		number = n;
+		memcpy(&status, event + sizeof n, sizeof status);
 	}
+	if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && status == WIRE_ZAP_TOO_MUCH)
+		return fail_text(
+			d, err, -ENOTCONN,
+			"the daemon has too many connections with this key or from this address");
 	if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 		return fail_text(d, err, -EACCES, "the daemon does not know this key");
 	return fail_text(d, err, -ENOTCONN, "connection to the daemon lost");

@@ -155,6 +155,10 @@ static enum dibao_reason explain(struct dibao_subscriber *s, uint16_t event, uin
 {
 	switch (event) {
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+		if (value == WIRE_ZAP_TOO_MUCH) {
+			*ret_text = "too many connections with this key or from this address";
+			return DIBAO_REASON_BUSY;
+		}
 		*ret_text = "the daemon does not know this key";
 		return DIBAO_REASON_REFUSED;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:

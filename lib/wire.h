@@ -35,6 +35,7 @@ enum {
 	WIRE_WINDOW_MIN = 128 * 1024,
 	WIRE_WINDOW_MAX = 16 * 1024 * 1024,
 	WIRE_WINDOW_DEFAULT = 512 * 1024,
+	WIRE_ZAP_TOO_MUCH = 500, /* status in the handshake: too many connections (zap.c) */
 };
 
 enum wire_kind {

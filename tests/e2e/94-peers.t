@@ -26,7 +26,7 @@ def too_many(b, o, who):
         Peer(b.d.tcp, o.curve(who))
         raise AssertionError("it is let in")
     except Broken as e:
-        assert "400" in str(e), e
+        assert "500" in str(e), e
     assert (o.status("too_many"), lines()) == (before[0] + 1, before[1] + 1), "one count, one line"
 
 
@@ -82,6 +82,20 @@ def a_key_has_so_many_connections_whether_or_not_they_speak_and_another_is_not_h
     b.d.configure(connections_per_key=0)
     assert b.d.ask("reload")["ok"]
     silent += [Peer(b.d.tcp, o.curve("gate")) for _ in range(5)]
+
+
+@test
+def who_has_too_many_is_told_so_by_the_library_and_comes_back_by_itself(b):
+    o = limited(b, connections_per_key=1)
+    held = Peer(b.d.tcp, o.curve("gate"))
+    mine = ["--endpoint", b.d.tcp, "--key", b.path("gate.key"), "--server-key", o.server]
+    p = b.process([BUILD + "/bin/dibaoctl", *mine, "tail"], b.path("tail.out"))
+    until(lambda: "busy: too many connections with this key or from this address, connecting again" in p.log(), p.log)
+    said = dibaoctl(b, *mine, "status", code=69)[1]
+    assert "the daemon has too many connections with this key or from this address" in said, said
+    assert "does not know this key" not in said + p.log()
+    held.close()
+    until(lambda: "connected to" in p.log(), p.log)
 
 
 @test
