@@ -142,12 +142,12 @@ schedule hide unhide receipts roster sms unserved audit keygen access types"
 	sms)
 		if [[ $cur == -* ]]; then
 			case ${COMP_WORDS[_dibaoctl_verb_at + 1]} in
-			queue) _dibaoctl_words $'--all\n--json' ;;
+			queue | twice) _dibaoctl_words $'--all\n--json' ;;
 			release) _dibaoctl_words $'--uid\n--json' ;;
 			*) _dibaoctl_words $'--sms-config\n--at\n--price\n--without-roster\n--all\n--uid\n--json' ;;
 			esac
 		elif ((COMP_CWORD == _dibaoctl_verb_at + 1)); then
-			_dibaoctl_words $'preview\nqueue\nrelease\ndrop'
+			_dibaoctl_words $'preview\nqueue\ntwice\nrelease\ndrop'
 		else
 			_dibaoctl_files
 		fi

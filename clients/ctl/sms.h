@@ -8,6 +8,7 @@
 
 int sms_preview(struct ctl *c, int argc, char **argv);
 int sms_queue(struct ctl *c, int argc, char **argv);
+int sms_twice(struct ctl *c, int argc, char **argv);
 int sms_release(struct ctl *c, int argc, char **argv);
 int sms_drop(struct ctl *c, int argc, char **argv);
 

@@ -42,6 +42,8 @@ static const char sms_help[] =
 	"    --without-roster      do not ask the roster: all are sent, by the event's name\n"
 	"  queue                   what waits, why, and until when\n"
 	"    --all                 each notice, not the first alone\n"
+	"  twice                   what arrived twice, or may have, and how that is known\n"
+	"    --all                 each notice, not the first alone\n"
 	"  release BATCH           let the texts of a document or an hour go that wait for it\n"
 	"  release --uid UID       send a parked notice after all\n"
 	"  drop UID                a parked notice was served some other way\n";
@@ -79,7 +81,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{"roster", "import FILE [OPTION ...] | undo | show BADGE [--reveal] | confirm BADGE",
 	 "who has which badge and number, for the texts", ctl_roster, roster_help},
 	{"sms",
-	 "preview UID | FILE | - [OPTION ...] | queue [--all] | release BATCH | --uid UID | drop "
+	 "preview UID | FILE | - [OPTION ...] | queue [--all] | twice [--all] | release BATCH | "
+	 "--uid UID | drop "
 	 "UID",
 	 "what texts say, when they go, or why not; what waits", ctl_sms, sms_help},
 	{"unserved", "[--org ORG] [--type T] [--reason R] [--mailbox NAME] [-n N | --all]",

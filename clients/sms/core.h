@@ -7,6 +7,7 @@
  *   sender.c    what is due is looked at again, made into a text, and handed to a gateway
  *   news.c      what gateways tell of it
  *   doubt.c     what becomes of one that may have been sent, when no gateway tells
+ *   twice.c     what arrived twice, or may have
  *   incoming.c  what its reader answers
  *   steps.c     every change of a row, and where an item waits after it
  *   report.c    every change is told to the daemon
@@ -161,6 +162,13 @@ void doubt_over(struct core *c, struct item *i);
 /* Of a gateway; see driver.h. */
 void doubt_on_holds(struct driver *d, const char *id, unsigned attempt, enum driver_holds holds,
 		    const char *why, void *userdata);
+
+/* ---- twice.c ---- */
+
+/* Of a gateway; see driver.h. */
+void twice_on_running(struct driver *d, uint64_t uptime_ms, void *userdata);
+/* Writes down which hand-over to the carrier a receipt tells of; then fn. */
+void twice_note(struct core *c, const struct driver_receipt *r, outbox_fn fn, void *userdata);
 
 /* ---- steps.c ---- */
 

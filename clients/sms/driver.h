@@ -32,6 +32,7 @@ enum {
 	DRIVER_ID_MAX = 64,	 /* bytes of a uid */
 	DRIVER_CODE_MAX = 33,	 /* bytes of a gateway's code, NUL included: CODES_CODE_MAX and 1 */
 	DRIVER_TOKEN_BYTES = 33, /* 128 bits in hex, NUL included */
+	DRIVER_REF_BYTES = 41,	 /* NUL included */
 	DRIVER_VARIABLES_MAX = 24,
 };
 
@@ -91,6 +92,9 @@ struct driver_receipt {
 	char token[DRIVER_TOKEN_BYTES]; /* "" : the way it came vouches for it (a directory) */
 	enum driver_news news;
 	char code[DRIVER_CODE_MAX];
+	/* Of accepted and delivered: which time that the carrier got the text, if it got it more
+	 * than once; the same in a receipt that is brought twice. "": not known. No blanks. */
+	char ref[DRIVER_REF_BYTES];
 };
 
 /* A text of which nobody knows whether the gateway took it. */
@@ -134,6 +138,9 @@ struct driver_options {
 	 * data, if that is unknown. */
 	void (*on_holds)(struct driver *d, const char *id, unsigned attempt,
 			 enum driver_holds holds, const char *why, void *userdata);
+	/* It runs since so long: what it had before then and the carrier had not, it may send
+	 * again by itself. Told now and then, with the same start or a new one. */
+	void (*on_running)(struct driver *d, uint64_t uptime_ms, void *userdata);
 	/* Health changed; `why` in words, without personal data. */
 	void (*on_health)(struct driver *d, enum driver_health health, const char *why,
 			  void *userdata);

@@ -22,6 +22,9 @@ struct gateway {
 	struct bucket bucket;
 	struct breaker breaker;
 	enum driver_health health;
+	int64_t started_ms; /* Unix; 0: not known; see twice.c */
+	int64_t seen_ms;    /* when that was last told; 0: not yet */
+	bool is_counting;   /* twice.c is at work on its start */
 	uint64_t n_sent, n_refused, n_ambiguous;
 };
 

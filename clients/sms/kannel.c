@@ -10,7 +10,7 @@
  *
  * Health is what its answers say ("3: Queued": no SMSC is up) and, with status_url, what
  * status.xml does, every STATUS_MS. With store_url, and if something was asked, a look at the store
- * follows: at most one in STATUS_MS, STORE_MAX bytes and half of STATUS_MS long. A bearerbox that
+ * follows: at most one in LOOK_MS, STORE_MAX bytes and GET_MS long. A bearerbox that
  * has no store on disk tells of none of its texts, and one that has just started gets those that a
  * smsbox still had only then: what they do not have counts for nothing.
  */
@@ -30,7 +30,9 @@
 
 enum {
 	INSIDE_MS = 300000,
-	STATUS_MS = 10000,
+	STATUS_MS = 3000,
+	GET_MS = 5000,
+	LOOK_MS = 10000,
 	SETTLE_MS = 20000, /* smsbox connects anew every 10 s */
 	STORE_MAX = 32 << 20,
 	IN_FLIGHT_MAX = 64,
@@ -61,6 +63,8 @@ struct kannel {
 	sd_event_source *status;
 	struct kannel_questions *questions; /* owned */
 	struct kannel_store *store;	    /* owned; NULL: no look is under way */
+	int64_t look_ms;		    /* when the last began */
+	bool is_asking;			    /* status_url */
 	char password[SECRET_MAX], status_password[SECRET_MAX];
 };
 
@@ -246,10 +250,8 @@ static int submit(struct driver *d, const struct driver_text *text)
 static int get(struct kannel *k, const char *at, http_out_piece_fn on_piece, http_out_fn fn)
 {
 	char url[700];
-	struct http_out_request r = {.url = url,
-				     .timeout_ms = STATUS_MS / 2,
-				     .on_piece = on_piece,
-				     .piece_max = STORE_MAX};
+	struct http_out_request r = {
+		.url = url, .timeout_ms = GET_MS, .on_piece = on_piece, .piece_max = STORE_MAX};
 	int e;
 
 	snprintf(url, sizeof url, "%s?password=%s", at, k->status_password);
@@ -282,7 +284,7 @@ static void on_store(const struct driver_reply *reply, void *userdata)
 
 static void look_at_store(struct kannel *k, const struct kannel_status *s)
 {
-	if (k->store || !kannel_questions_any(k->questions))
+	if (k->store || !kannel_questions_any(k->questions) || boot_ms() < k->look_ms + LOOK_MS)
 		return;
 	if (!s->has_store || s->uptime_ms < SETTLE_MS) {
 		kannel_questions_answer(k->questions, s->has_store
@@ -293,6 +295,7 @@ static void look_at_store(struct kannel *k, const struct kannel_status *s)
 	k->store = malloc(sizeof *k->store);
 	if (!k->store)
 		return;
+	k->look_ms = boot_ms();
 	kannel_questions_look(k->questions);
 	kannel_store_begin(k->store, kannel_questions_saw, k->questions);
 	if (get(k, k->config->store_url, on_store_piece, on_store) < 0) {
@@ -313,6 +316,7 @@ static void on_status(const struct driver_reply *reply, void *userdata)
 	struct kannel *k = userdata;
 	struct kannel_status s;
 
+	k->is_asking = false;
 	if (reply->transport == -ECANCELED)
 		return;
 	if (reply->transport < 0 || reply->status != 200 ||
@@ -323,8 +327,10 @@ static void on_status(const struct driver_reply *reply, void *userdata)
 						"status_url does not answer as bearerbox does");
 		return;
 	}
+	if (s.uptime_ms >= 0)
+		k->driver.opt.on_running(&k->driver, (uint64_t)s.uptime_ms, k->driver.opt.userdata);
 	if (s.queued == 0)
-		forget_old(k, boot_ms() - STATUS_MS);
+		forget_old(k, boot_ms() - LOOK_MS);
 	if (s.n_online)
 		set_health(k, DRIVER_UP, "an SMSC is online");
 	else
@@ -336,7 +342,8 @@ static int on_status_timer(sd_event_source *source, uint64_t usec, void *userdat
 {
 	struct kannel *k = userdata;
 
-	(void)get(k, k->config->status_url, NULL, on_status);
+	if (!k->is_asking)
+		k->is_asking = get(k, k->config->status_url, NULL, on_status) == 0;
 	(void)sd_event_source_set_time(source, usec + STATUS_MS * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

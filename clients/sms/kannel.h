@@ -12,7 +12,8 @@
 /* ---- kannel_reply.c ---- */
 
 void kannel_classify(const struct driver_reply *reply, struct driver_result *ret);
-/* Of a receipt's query: i (uid in hex), n, k (token), t (Kannel's type), a (the SMSC's words). */
+/* Of a receipt's query: i (uid in hex), n, k (token), t (Kannel's type), a (the SMSC's words), and,
+ * not in those that an older version asked for, f (the SMSC's id) and r (the report's). */
 int kannel_parse(const char *(*get)(const void *source, const char *name), const void *source,
 		 struct driver_receipt *ret);
 /* What a handset answered, as UTF-8: `type` is the Content-Type, UTF-16BE or else UTF-8. Its
@@ -26,7 +27,7 @@ struct kannel_status {
 	unsigned n_smsc, n_online;
 	unsigned long queued; /* in the store and at the SMSCs */
 	bool has_store;	      /* else its texts are in memory alone, and it tells of none */
-	uint64_t uptime_ms;   /* in whole seconds, cut off; 0: it does not say */
+	int64_t uptime_ms;    /* of whole seconds, a second off either way; -1: it does not say */
 };
 /* Of status.xml. -EBADMSG. */
 int kannel_parse_status(const char *xml, struct kannel_status *ret);

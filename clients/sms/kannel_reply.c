@@ -122,11 +122,26 @@ static int news_of(const char *type, const char *code, enum driver_news *ret)
 	return -EBADMSG;
 }
 
+/* What is too long, or is no word, as its hash. */
+static void copy_ref(char ref[DRIVER_REF_BYTES], const char *from)
+{
+	unsigned char hash[(DRIVER_REF_BYTES - 1) / 2];
+	size_t n = strlen(from);
+
+	if (n < DRIVER_REF_BYTES && strspn(from, "0123456789abcdefghijklmnopqrstuvwxyz"
+						 "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:") == n) {
+		memcpy(ref, from, n + 1);
+		return;
+	}
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)from, n, NULL, 0);
+	sodium_bin2hex(ref, DRIVER_REF_BYTES, hash, sizeof hash);
+}
+
 int kannel_parse(const char *(*get)(const void *source, const char *name), const void *source,
 		 struct driver_receipt *ret)
 {
 	const char *id = get(source, "i"), *n = get(source, "n"), *token = get(source, "k"),
-		   *type = get(source, "t"), *words = get(source, "a");
+		   *type = get(source, "t"), *words = get(source, "a"), *ref;
 	struct driver_receipt r = {0};
 	unsigned long attempt;
 	size_t len;
@@ -147,6 +162,13 @@ int kannel_parse(const char *(*get)(const void *source, const char *name), const
 		return -EBADMSG;
 	if (r.news != DRIVER_NEWS_FAILED && r.news != DRIVER_NEWS_EXPIRED)
 		r.code[0] = '\0';
+	/* Each time that the carrier takes a text makes a report, with an id of its own, which
+	 * stays when the report is brought twice; for the handset's, the carrier's id of the text
+	 * tells. */
+	ref = r.news == DRIVER_NEWS_ACCEPTED	? get(source, "r")
+	      : r.news == DRIVER_NEWS_DELIVERED ? get(source, "f")
+						: NULL;
+	copy_ref(r.ref, ref ? ref : "");
 	*ret = r;
 	return 0;
 }
@@ -158,7 +180,7 @@ int kannel_dlr_url(char *buf, size_t cap, const char *base, const char *gateway,
 	int n;
 
 	sodium_bin2hex(id, sizeof id, (const unsigned char *)text->id, strlen(text->id));
-	n = snprintf(buf, cap, "%s?g=%s&i=%s&n=%u&k=%s&t=%%d&a=%%A", base, gateway, id,
+	n = snprintf(buf, cap, "%s?g=%s&i=%s&n=%u&k=%s&t=%%d&a=%%A&f=%%F&r=%%I", base, gateway, id,
 		     text->attempt, text->token);
 	return n < 0 || (size_t)n >= cap ? -ENOBUFS : 0;
 }
@@ -229,14 +251,14 @@ static unsigned long number_in(const char *from, const char *to, const char *tag
 }
 
 /* "running, uptime 0d 0h 0m 2s" */
-static uint64_t uptime_of(const char *xml)
+static int64_t uptime_of(const char *xml)
 {
 	const char *at = strstr(xml, "uptime ");
 	unsigned d, h, m, s;
 
 	if (!at || sscanf(at, "uptime %5ud %2uh %2um %2us", &d, &h, &m, &s) != 4)
-		return 0;
-	return (((uint64_t)d * 24 + h) * 60 + m) * 60000 + s * UINT64_C(1000);
+		return -1;
+	return (((int64_t)d * 24 + h) * 60 + m) * 60000 + s * INT64_C(1000);
 }
 
 int kannel_parse_status(const char *xml, struct kannel_status *ret)

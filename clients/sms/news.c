@@ -163,6 +163,20 @@ static void on_looked(int result, const redisReply *reply, void *userdata)
 	step_place(c, i);
 }
 
+static void arrived(struct core *c, struct news *n);
+
+/* What it shows of how often the carrier had the text is on disk. */
+static void on_noted(int result, const redisReply *reply, void *userdata)
+{
+	struct news *n = userdata;
+
+	(void)reply;
+	if (result != 0)
+		news_end(n, false);
+	else
+		arrived(n->c, n);
+}
+
 static void look(struct core *c, struct news *n)
 {
 	struct outbox_call *call = outbox_begin(c->outbox, "dibao_sms_look", false);
@@ -194,12 +208,26 @@ static bool is_ours(struct core *c, const struct driver_receipt *r)
 	return sodium_memcmp(token, r->token, sizeof token) == 0;
 }
 
+static void arrived(struct core *c, struct news *n)
+{
+	struct item *i = backlog_find(c->backlog, n->receipt.id, strlen(n->receipt.id));
+	struct news **end;
+
+	if (!i) {
+		look(c, n);
+		return;
+	}
+	for (end = &i->news; *end; end = &(*end)->next)
+		;
+	*end = n;
+	news_flush(c, i);
+}
+
 void news_on_receipt(struct driver *d, const struct driver_receipt *receipt, void *ticket,
 		     void *userdata)
 {
 	struct core *c = userdata;
-	struct news *n, **end;
-	struct item *i;
+	struct news *n;
 
 	if (!c->active || c->n_news >= NEWS_MAX) {
 		if (c->active && log_limited("news"))
@@ -224,15 +252,10 @@ void news_on_receipt(struct driver *d, const struct driver_receipt *receipt, voi
 	}
 	*n = (struct news){.c = c, .d = d, .ticket = ticket, .receipt = *receipt};
 	c->n_news++;
-	i = backlog_find(c->backlog, receipt->id, strlen(receipt->id));
-	if (!i) {
-		look(c, n);
-		return;
-	}
-	for (end = &i->news; *end; end = &(*end)->next)
-		;
-	*end = n;
-	news_flush(c, i);
+	if (receipt->news == DRIVER_NEWS_QUEUED)
+		arrived(c, n);
+	else
+		twice_note(c, &n->receipt, on_noted, n);
 }
 
 static void drop(struct item *i, void *userdata)

@@ -102,6 +102,28 @@ const char *notice_words(const char *r, size_t len)
 	return "?";
 }
 
+const char *notice_twice_words(const char *word, bool *ret_sure)
+{
+	static const struct {
+		const char *word, *words;
+		bool sure;
+	} all[] = {
+		{"receipts", "receipts tell of two texts of one attempt", true},
+		{"attempts", "receipts tell of the texts of two attempts", true},
+		{"restart", "the gateway started anew while it had it, and may have sent it again",
+		 false},
+		{"resent", "sent again, not knowing whether the first was", false},
+	};
+
+	*ret_sure = false;
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (!strcmp(all[i].word, word)) {
+			*ret_sure = all[i].sure;
+			return all[i].words;
+		}
+	return "?";
+}
+
 int notice_policy_find(const char *name)
 {
 	static const char *const names[] = {"park", "drop", "resend"};

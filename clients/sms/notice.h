@@ -24,10 +24,14 @@
  *       gateway's code after a blank
  *   g   gateway          p  parts         v  template version          h  hash of the text
  *   q   batch            mb mailbox of a mailbox_reply                 k  retracts | corrects
- *   of  uid of the event it takes back                                 y  uid that took this one
- * back tq ti ts ta tf       when it was queued, intended, submitted, accepted, final up  state last
- * reported to the daemon e   the event's bytes, until the notice is final: what the text will be
- * made of No phone number and no text is ever in it.
+ *   of  uid of the event it takes back                    y  uid of the one that took this back
+ *   tq ti ts ta tf  when it was queued, intended, submitted, accepted, final
+ *   up  state last reported to the daemon
+ *   e   the event's bytes, until the notice is final: what the text will be made of
+ *   rs  1: sent again, not knowing of the first time
+ *   tw  a word of notice_twice_words(): its text arrived twice, or may have
+ *   fa<n> fd<n> ff<n>  of attempt n: which hand-over its first receipts told of, and that it failed
+ * No phone number and no text is ever in it.
  */
 #ifndef SMS_NOTICE_H
 #define SMS_NOTICE_H
@@ -97,6 +101,10 @@ const char *notice_reason_words(enum notice_reason r);
 const char *notice_words(const char *r, size_t len);
 /* Those that end on the unserved list. */
 bool notice_reason_is_unserved(enum notice_reason r);
+
+/* How it may have arrived twice, by the word in the row, for people; "?" for one nobody knows.
+ * *ret_sure: it has, as far as receipts can tell; else it may have. Its words are outbox.lua's. */
+const char *notice_twice_words(const char *word, bool *ret_sure);
 
 /* What to do about an ambiguous one when no receipt came. */
 enum notice_policy { NOTICE_PARK, NOTICE_DROP, NOTICE_RESEND };

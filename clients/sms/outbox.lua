@@ -14,7 +14,9 @@
 -- uid by when it ended), sms:batch:<id> (hash: n texts, released), sms:released (zset: b<batch> or
 -- u<uid> by when), sms:hours (hash: bulk texts by hour, u the usual number), sms:sent (zset: "<number>
 -- <number and text> <uid> <attempt>", the first two as keyed hashes, by when, one day of it, for the caps),
--- sms:key (signs receipts, and what keys those hashes is made of it), sms:bad and sms:disputed (roster.h).
+-- sms:twice (zset: uid by when it was clear that its text arrived twice, or may have), sms:started (hash:
+-- gateway, since when it runs), sms:key (signs receipts, and what keys those hashes is made of it), sms:bad and
+-- sms:disputed (roster.h).
 --
 -- Errors: DIBAO_STALE the token is not the current one; DIBAO_INVALID an argument is wrong;
 -- DIBAO_AUDIT the caller may not add to the audit stream. No error holds a value of an event.
@@ -25,6 +27,11 @@ local HOURS_KEPT = 168
 local HOLDERS_PAGE = 2000 -- about
 local DAY_MS = 24 * 3600 * 1000
 local RELEASED_KEEP_MS = 30 * DAY_MS
+local SAME_START_MS = 2500
+local START_MS = 1000 -- a gateway tells whole seconds: it may have started so much before or after
+local SEEN_MS = 10000 -- so often at least it is heard of
+local STARTED_PAGE = 500
+local TWICE = { resent = 1, restart = 2, attempts = 3, receipts = 4 } -- the better known over the lesser
 local FINAL = { delivered = 1, failed = 1, expired = 1, no_receipt = 1, dropped = 1 }
 
 local function fail(code, text)
@@ -42,6 +49,17 @@ end
 
 local function row_key(base, uid)
 	return base .. 'sms:row:' .. uid
+end
+
+-- The text of uid arrived twice, or may have.
+local function twice(base, uid, how, now)
+	local key = row_key(base, uid)
+	local known = redis.call('HGET', key, 'tw')
+	if not known or TWICE[known] < TWICE[how] then
+		redis.call('HSET', key, 'tw', how)
+		redis.call('ZADD', base .. 'sms:twice', 'NX', text(now), uid)
+		redis.call('ZADD', base .. 'sms:report', text(now), uid)
+	end
 end
 
 -- A function of the active client alone.
@@ -192,11 +210,83 @@ local function step(base, args)
 	if to == 'intent' then
 		redis.call('ZREMRANGEBYSCORE', base .. 'sms:sent', '-inf', text(now - DAY_MS))
 		redis.call('ZADD', base .. 'sms:sent', text(now), place)
+		if redis.call('HGET', key, 'rs') == '1' then
+			twice(base, uid, 'resent', now)
+		end
 	elseif place ~= '' then
 		redis.call('ZREM', base .. 'sms:sent', place)
 	end
 	settle(base, uid, from, to, due, unserved, keep, now)
 	return { 1 }
+end
+
+-- What a receipt shows of how often the carrier had the text. Per attempt the row keeps the first ref of
+-- what was accepted (fa<attempt>) and delivered (fd<attempt>), - for one that is not known, and that it
+-- failed (ff<attempt>). args: token, uid, attempt, a|d|f, ref. Reply: 1, or 0: no such attempt
+local function note(base, args)
+	local uid, attempt, kind, ref, now = args[4], tonumber(args[5]), args[6], args[7], now_ms()
+	local key = row_key(base, uid)
+	local n = tonumber(redis.call('HGET', key, 'n') or '0')
+	if attempt < 1 or attempt > n then
+		return 0
+	end
+	if ref == '' or kind == 'f' then
+		ref = '-'
+	end
+	local known = redis.call('HGET', key, 'f' .. kind .. attempt)
+	if not known or known == '-' then
+		redis.call('HSET', key, 'f' .. kind .. attempt, ref)
+	elseif ref ~= '-' and ref ~= known then
+		twice(base, uid, 'receipts', now)
+	end
+	local taken = 0
+	for i = 1, n do
+		local is = redis.call('HMGET', key, 'fa' .. i, 'fd' .. i, 'ff' .. i)
+		if is[2] or (is[1] and not is[3]) then
+			taken = taken + 1
+		end
+	end
+	if taken > 1 then
+		twice(base, uid, 'attempts', now)
+	end
+	return 1
+end
+
+-- A gateway runs since then: what it had before, and the carrier did not have when an earlier start was last
+-- told of, it may have sent again. Looked at are the texts of the day before, a page a call. args: token,
+-- gateway, when it started, when the start before was last told of (0: we did not run), index. Reply: the next
+-- index; 0: that was all, or this start is known
+local function started(base, args)
+	local name, at, seen, index, now = args[4], tonumber(args[5]), tonumber(args[6]), tonumber(args[7]), now_ms()
+	if math.abs(at - tonumber(redis.call('HGET', base .. 'sms:started', name) or '0')) < SAME_START_MS then
+		return 0
+	end
+	local key, to = base .. 'sms:sent', text(at + START_MS)
+	local places = redis.call('ZRANGE', key, to, '-inf', 'BYSCORE', 'REV', 'LIMIT', index, STARTED_PAGE)
+	if seen == 0 then -- we ran when the last of them was sent
+		local last = redis.call('ZRANGE', key, to, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
+		seen = math.min(at, tonumber(last[2] or '0') - SEEN_MS)
+	end
+	for _, place in ipairs(places) do
+		local uid, attempt = place:match('^%S+ %S+ (.+) (%d+)$')
+		local r = uid and redis.call('HMGET', row_key(base, uid), 'g', 'n', 's', 'ti', 'ta', 'tf')
+		if r and r[1] == name and r[2] == attempt and r[3] ~= 'queued' and r[3] ~= 'held' then
+			local taken = now
+			for _, t in ipairs({ tonumber(r[5] or '0'), tonumber(r[6] or '0') }) do
+				if t >= tonumber(r[4] or '0') and t < taken then -- of this attempt
+					taken = t
+				end
+			end
+			if taken > math.min(at, seen) - SAME_START_MS then
+				twice(base, uid, 'restart', now)
+			end
+		end
+	end
+	if #places == STARTED_PAGE then
+		return index + STARTED_PAGE
+	end
+	redis.call('HSET', base .. 'sms:started', name, text(at))
+	return 0
 end
 
 -- The number of a badge is bad, or disputed. args: token, bad|disputed, badge, mark
@@ -207,8 +297,8 @@ local function mark(base, args)
 	return redis.call('HSET', base .. 'sms:' .. args[4], args[5], args[6])
 end
 
--- Begins an activity. args: token, a random key in hex. Reply: the key that signs receipts, now, how many
--- numbers of the roster are a demonstration's
+-- Begins an activity. args: token, a random key in hex, how long rows are kept. Reply: the key that signs
+-- receipts, now, how many numbers of the roster are a demonstration's
 local function open(base, args)
 	local now = now_ms()
 	if redis.call('EXISTS', base .. 'sms:key') == 0 then
@@ -216,6 +306,7 @@ local function open(base, args)
 	end
 	redis.call('ZREMRANGEBYSCORE', base .. 'sms:sent', '-inf', text(now - DAY_MS))
 	redis.call('ZREMRANGEBYSCORE', base .. 'sms:released', '-inf', text(now - RELEASED_KEEP_MS))
+	redis.call('ZREMRANGEBYSCORE', base .. 'sms:twice', '-inf', text(now - args[5]))
 	return { redis.call('GET', base .. 'sms:key'), now, redis.call('HGET', base .. 'roster:meta', 'demo') or '0' }
 end
 
@@ -238,16 +329,16 @@ local function sent(base, args)
 	return redis.call('ZRANGE', base .. 'sms:sent', args[4], args[4] + args[5] - 1, 'WITHSCORES')
 end
 
--- args: token, then uid, state ...: reported, unless it changed since
+-- args: token, then uid, "state" or "state twice" ...: reported, unless it changed since
 local function reported(base, args)
 	for i = 4, #args, 2 do
 		local key = row_key(base, args[i])
-		local s = redis.call('HGET', key, 's')
-		if not s or s == args[i + 1] then
+		local s, tw = unpack(redis.call('HMGET', key, 's', 'tw'))
+		if not s or s .. (tw and ' ' .. tw or '') == args[i + 1] then
 			redis.call('ZREM', base .. 'sms:report', args[i])
 		end
 		if s then
-			redis.call('HSET', key, 'up', args[i + 1])
+			redis.call('HSET', key, 'up', args[i + 1]:match('^%S+'))
 		end
 	end
 	return 1
@@ -300,13 +391,13 @@ local function doubt(keys, args)
 	return r
 end
 
--- args: count. Reply: per uid: uid, state, attempt, reason, since, resent
+-- args: count. Reply: per uid: uid, state, attempt, reason, since, resent, twice
 local function reports(keys, args)
 	local out = {}
 	for i, uid in ipairs(redis.call('ZRANGE', keys[1] .. 'sms:report', 0, args[1] - 1)) do
-		local r = redis.call('HMGET', row_key(keys[1], uid), 's', 'n', 'r', 'rs', 'b')
+		local r = redis.call('HMGET', row_key(keys[1], uid), 's', 'n', 'r', 'rs', 'tw')
 		local at = redis.call('ZSCORE', keys[1] .. 'sms:report', uid)
-		out[i] = { uid, r[1] or '', r[2] or '', r[3] or '', at, r[4] or '' }
+		out[i] = { uid, r[1] or '', r[2] or '', r[3] or '', at, r[4] or '', r[5] or '' }
 	end
 	return out
 end
@@ -396,6 +487,8 @@ redis.register_function('dibao_sms_take', fenced(take))
 redis.register_function('dibao_sms_withdraw', fenced(withdraw))
 redis.register_function{ function_name = 'dibao_sms_step', callback = fenced(step), flags = { 'allow-oom' } }
 redis.register_function('dibao_sms_mark', fenced(mark))
+redis.register_function{ function_name = 'dibao_sms_note', callback = fenced(note), flags = { 'allow-oom' } }
+redis.register_function{ function_name = 'dibao_sms_started', callback = fenced(started), flags = { 'allow-oom' } }
 redis.register_function{ function_name = 'dibao_sms_reported', callback = fenced(reported), flags = { 'allow-oom' } }
 redis.register_function('dibao_sms_release', audited('sms release', release_batch))
 redis.register_function('dibao_sms_release_one', audited('sms release --uid', release_one))

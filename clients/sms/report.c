@@ -20,7 +20,7 @@ struct report {
 	uint64_t id;
 	bool is_confirmed, is_refused;
 	char uid[DIBAO_UID_MAX_BYTES + 1];
-	char state[12];
+	char state[24]; /* and how it is twice, if it is */
 };
 
 struct reporter {
@@ -148,7 +148,7 @@ void reporter_on_confirmed(struct reporter *r, uint64_t id, int err)
 	}
 }
 
-/* uid, state, attempt, reason, since, resent */
+/* uid, state, attempt, reason, since, resent, twice */
 static void report_one(struct reporter *r, const redisReply *e)
 {
 	struct report *p = &r->page[r->n];
@@ -156,21 +156,24 @@ static void report_one(struct reporter *r, const redisReply *e)
 	size_t uid_len, len;
 	const char *uid = outbox_reply_text(e, 0, &uid_len);
 	bool resent = !strcmp(outbox_reply_text(e, 5, NULL), "1");
+	const char *twice = outbox_reply_text(e, 6, NULL);
+	bool other = twice[0] && strcmp(twice, "resent") != 0; /* that is said anyhow */
 	char detail[200];
 	int s;
 
 	state = outbox_reply_text(e, 1, &len);
 	s = notice_state_find(state, len);
 	snprintf(p->uid, sizeof p->uid, "%.*s", (int)uid_len, uid);
-	snprintf(p->state, sizeof p->state, "%s", state);
+	snprintf(p->state, sizeof p->state, "%s%s%s", state, twice[0] ? " " : "", twice);
 	p->is_refused = false;
 	p->is_confirmed = s < 0; /* its row is gone: only to be taken off */
 	if (s < 0) {
 		r->n++;
 		return;
 	}
-	snprintf(detail, sizeof detail, "%s attempt %s%s%s%s", state, outbox_reply_text(e, 2, NULL),
-		 resent ? " resent" : "", reason[0] ? " " : "", reason);
+	snprintf(detail, sizeof detail, "%s attempt %s%s%s%s%s%s", state,
+		 outbox_reply_text(e, 2, NULL), resent ? " resent" : "", other ? " twice:" : "",
+		 other ? twice : "", reason[0] ? " " : "", reason);
 	if (dibao_subscriber_receipt(r->c->subscriber, uid, uid_len, receipt_of(s, reason),
 				     outbox_reply_int(e, 4), detail, &p->id) < 0)
 		return; /* as many as the library takes: the rest another time */

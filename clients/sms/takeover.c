@@ -201,6 +201,7 @@ void takeover_begin(struct core *c)
 	sodium_bin2hex(hex, sizeof hex, random, sizeof random);
 	call = outbox_begin(c->outbox, "dibao_sms_open", true);
 	outbox_text(call, hex);
+	outbox_int(call, (int64_t)c->config->keep_ms);
 	outbox_send(c->outbox, call, on_opened, l);
 }
 
@@ -240,6 +241,7 @@ void takeover_open_gateways(struct core *c)
 			.on_receipt = news_on_receipt,
 			.on_answer = incoming_on_answer,
 			.on_holds = doubt_on_holds,
+			.on_running = twice_on_running,
 			.on_health = on_health,
 		};
 		int r;
@@ -247,6 +249,8 @@ void takeover_open_gateways(struct core *c)
 		if (g->driver)
 			continue;
 		g->health = DRIVER_UP;
+		g->started_ms = g->seen_ms = 0;
+		g->is_counting = false;
 		breaker_well(&g->breaker);
 		bucket_init(&g->bucket, g->config->rate, core_now_ms());
 		r = g->ops->create(&g->driver, &opt);

@@ -90,11 +90,15 @@ def run_chaos(b, n_texts, n_kills, seed, victims, rate=50, pause=(0.05, 0.7), ka
 
     until(lambda: b.r.zcard(b.key("sms:open")) == 0 and all(b.state(u) for u in uids[-3:]),
           lambda: f"all end: {some(open_ones())}", 120 + n_texts * 0.05, 0.25)
+    started = now_ms() - k.uptime() * 1000
+    until(lambda: abs(int(b.r.hget(b.key("sms:started"), "gateway-1") or 0) - started) < 2500, "Kannel's last start is known", 20)
     until(lambda: b.r.zcard(b.key("sms:report")) == 0, "all is reported", 60 + n_texts * 0.01, 0.1)
     return account(b, k, uids, killed, kannel_may_double)
 
 
 def account(b, k, uids, killed, kannel_may_double):
+    """Whatever arrived twice is named as such by the program's own report."""
+    named = {u.decode(): b.row(u.decode())["tw"] for u in b.r.zrange(b.key("sms:twice"), 0, -1)}
     arrived = collections.Counter(hashlib.blake2b(t.encode(), digest_size=16).hexdigest() for _, t in k.texts())
     unserved, receipts = b.unserved(), b.receipts()
     ends, twice, by_kannel = collections.Counter(), [], []
@@ -111,13 +115,15 @@ def account(b, k, uids, killed, kannel_may_double):
         else:
             assert uid not in unserved, (uid, row)
         if n > 1 and row.get("rs") != "1" and kannel_may_double:
+            assert uid in named and any("twice:" in d for _, d in receipts[uid]), f"Kannel doubled {uid}, unnamed: {row}"
             by_kannel.append(uid)
         elif n > 1:
             assert row.get("rs") == "1", f"{uid} arrived {n} times, and nobody resent it: {row}"
-            assert any("resent" in d for _, d in receipts[uid]), receipts[uid]
+            assert any("resent" in d for _, d in receipts[uid]) and uid in named, (receipts[uid], named.get(uid))
             twice.append(uid)
         last = receipts[uid][-1][0]
         assert last == {"delivered": "delivered", "dropped": "dropped", "parked": "unserved"}.get(state, last), (uid, row,
                                                                                                                 receipts[uid])
     assert not arrived, f"{sum(arrived.values())} texts arrived that nobody owns"
-    return f"{dict(killed)} killed; {dict(ends)}; {len(twice)} twice by policy, {len(by_kannel)} by Kannel {' '.join(by_kannel)}"
+    hows = dict(collections.Counter(named.values()))
+    return f"{dict(killed)} killed; {dict(ends)}; {len(twice)} twice by policy, {len(by_kannel)} by Kannel; named {hows}"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """For tests of dibao-sms: the program, a roster, and what became of notices."""
+import hashlib
 import http.server
 import urllib.parse
 import urllib.request
@@ -272,6 +273,11 @@ class Kannel:
         except OSError:
             return b""
 
+    def uptime(self):
+        """Of bearerbox, in seconds."""
+        d, h, m, s = map(int, re.search(rb"uptime (\d+)d (\d+)h (\d+)m (\d+)s", self.status()).groups())
+        return ((d * 24 + h) * 60 + m) * 60 + s
+
     def texts(self):
         """[(number, text)] that arrived at fakesmsc whole."""
         return [(number, "".join(parts)) for number, parts in self.in_parts()]
@@ -327,3 +333,71 @@ class HttpSmsc:
 
     def deliver(self, q, type):
         urllib.request.urlopen(q["dlr-url"].replace("%d", str(type)).replace("%A", "stub"), timeout=5).read()
+
+
+ACCEPTED = (202, "0: Accepted for delivery")
+
+
+def receipt(sms, uid, type, n=1, token=None, b=None, code="UNDELIV", more=""):
+    """As Kannel brings it; with the right token if b is given. The answer's status."""
+    if token is None:
+        key = bytes.fromhex(b.r.get(b.key("sms:key")).decode())
+        token = hashlib.blake2b(uid.encode() + b"\0" + n.to_bytes(4, "little"), key=key, digest_size=16).hexdigest()
+    url = f"http://127.0.0.1:{sms.port}/receipt?g=gateway-1&i={uid.encode().hex()}&n={n}&k={token}&t={type}&a=NACK%2F{code}{more}"
+    try:
+        with urllib.request.urlopen(url, timeout=5 * SLOW) as r:
+            return r.status
+    except urllib.error.HTTPError as e:
+        return e.code
+
+
+class Sendsms:
+    """What a sendsms may say that a real one rarely does: answers(number, text) -> bytes to write, or None: nothing,
+    or "close": the connection, once the request was read."""
+
+    def __init__(self, answers):
+        self.answers, self.got, self.over = answers, [], False
+        self.s = socket.socket()
+        self.s.bind(("127.0.0.1", 0))
+        self.s.listen(64)
+        self.url = f"http://127.0.0.1:{self.s.getsockname()[1]}/cgi-bin/sendsms"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            c, _ = self.s.accept()
+            threading.Thread(target=self.one, args=(c,), daemon=True).start()
+
+    def one(self, c):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += c.recv(65536)
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = int(re.search(rb"Content-Length: (\d+)", head).group(1))
+        while len(body) < length:
+            body += c.recv(65536)
+        number = re.search(rb"X-Kannel-To: (\d+)", head).group(1).decode()
+        self.got.append((number, body.decode()))
+        a = self.answers(len(self.got))
+        if a is None:
+            while not self.over:
+                time.sleep(0.05)
+        elif a != "close":
+            c.sendall(a if isinstance(a, bytes) else
+                      f"HTTP/1.1 {a[0]} X\r\nContent-Length: {len(a[1])}\r\n\r\n{a[1]}".encode())
+        c.close()
+
+
+def stubbed(b, answers, gateways=1, **conf):
+    b.start()
+    with open(b.path("secret"), "w") as f:
+        f.write("secret\n")
+    os.chmod(b.path("secret"), 0o600)
+    stubs = [Sendsms(a) for a in (answers if gateways > 1 else [answers])]
+    port = free_port()
+    sms = Sms(b, gateways=[{"driver": "kannel", "fake": "yes", "rate": 100, "url": s.url, "user": "u", "timeout": "1s",
+                            "password_file": b.path("secret")} for s in stubs], listen=f"127.0.0.1:{port}",
+              receipt_url=f"http://127.0.0.1:{port}/receipt", **conf).start()
+    sms.port = port
+    b.person()
+    return sms, *stubs

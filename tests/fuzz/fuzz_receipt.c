@@ -16,6 +16,7 @@ static void check(const struct driver_receipt *r)
 	assert(r->attempt >= 1 && r->attempt <= UINT16_MAX);
 	assert(strlen(r->code) < DRIVER_CODE_MAX && strlen(r->token) < DRIVER_TOKEN_BYTES);
 	assert(r->news <= DRIVER_NEWS_EXPIRED);
+	assert(strlen(r->ref) < DRIVER_REF_BYTES && !strchr(r->ref, ' '));
 }
 
 struct seen {

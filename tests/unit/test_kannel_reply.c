@@ -72,7 +72,7 @@ static void what_broke_after_something_was_written_may_have_been_sent(void **sta
 }
 
 struct query {
-	const char *i, *n, *k, *t, *a;
+	const char *i, *n, *k, *t, *a, *f, *r;
 };
 
 static const char *get(const void *source, const char *name)
@@ -88,6 +88,10 @@ static const char *get(const void *source, const char *name)
 		return q->k;
 	case 't':
 		return q->t;
+	case 'f':
+		return q->f;
+	case 'r':
+		return q->r;
 	default:
 		return q->a;
 	}
@@ -95,7 +99,7 @@ static const char *get(const void *source, const char *name)
 
 static struct driver_receipt receipt(const char *type, const char *words)
 {
-	struct query q = {"752d31", "2", TOKEN, type, words};
+	struct query q = {"752d31", "2", TOKEN, type, words, "f-1", "r-1"};
 	struct driver_receipt r;
 
 	assert_int_equal(kannel_parse(get, &q, &r), 0);
@@ -120,16 +124,41 @@ static void receipts_say_what_became_of_it_and_why(void **state)
 	assert_string_equal(receipt("8", "ACK/").code, "");
 }
 
+static void receipts_say_which_of_several_times_that_the_carrier_had_it(void **state)
+{
+	struct query q = {"75", "1", TOKEN, "1", "", NULL, NULL};
+	struct driver_receipt r;
+
+	(void)state;
+	assert_string_equal(receipt("8", "ACK/").ref, "r-1");
+	assert_string_equal(receipt("1", "").ref, "f-1");
+	assert_string_equal(receipt("16", "NACK/x").ref, "");
+	assert_int_equal(kannel_parse(get, &q, &r), 0); /* as an older version asked for it */
+	assert_string_equal(r.ref, "");
+	q.f = "two words, and a number: 15400000001";
+	assert_int_equal(kannel_parse(get, &q, &r), 0);
+	assert_int_equal(strlen(r.ref), DRIVER_REF_BYTES - 1);
+	assert_int_equal(strspn(r.ref, "0123456789abcdef"), DRIVER_REF_BYTES - 1);
+	q.f = "0123456789012345678901234567890123456789-";
+	assert_int_equal(kannel_parse(get, &q, &r), 0);
+	assert_int_equal(strspn(r.ref, "0123456789abcdef"), DRIVER_REF_BYTES - 1);
+}
+
 static void what_is_no_receipt_is_refused(void **state)
 {
 	static const struct query bad[] = {
-		{NULL, "1", TOKEN, "1", ""},	 {"7", "1", TOKEN, "1", ""},
-		{"zz", "1", TOKEN, "1", ""},	 {"", "1", TOKEN, "1", ""},
-		{"7500", "1", TOKEN, "1", ""}, /* a NUL in the uid */
-		{"75", "0", TOKEN, "1", ""},	 {"75", "-1", TOKEN, "1", ""},
-		{"75", "99999", TOKEN, "1", ""}, {"75", "1x", TOKEN, "1", ""},
-		{"75", "1", "short", "1", ""},	 {"75", "1", TOKEN, "3", ""},
-		{"75", "1", TOKEN, NULL, ""},
+		{.n = "1", .k = TOKEN, .t = "1"},
+		{.i = "7", .n = "1", .k = TOKEN, .t = "1"},
+		{.i = "zz", .n = "1", .k = TOKEN, .t = "1"},
+		{.i = "", .n = "1", .k = TOKEN, .t = "1"},
+		{.i = "7500", .n = "1", .k = TOKEN, .t = "1"}, /* a NUL in the uid */
+		{.i = "75", .n = "0", .k = TOKEN, .t = "1"},
+		{.i = "75", .n = "-1", .k = TOKEN, .t = "1"},
+		{.i = "75", .n = "99999", .k = TOKEN, .t = "1"},
+		{.i = "75", .n = "1x", .k = TOKEN, .t = "1"},
+		{.i = "75", .n = "1", .k = "short", .t = "1"},
+		{.i = "75", .n = "1", .k = TOKEN, .t = "3"},
+		{.i = "75", .n = "1", .k = TOKEN},
 	};
 	struct driver_receipt r;
 
@@ -138,7 +167,7 @@ static void what_is_no_receipt_is_refused(void **state)
 		assert_int_equal(kannel_parse(get, &bad[i], &r), -EBADMSG);
 }
 
-static void the_dlr_url_has_no_escape_but_kannels_two(void **state)
+static void the_dlr_url_has_no_escape_but_kannels_four(void **state)
 {
 	struct driver_text t = {.id = "a%d &?/码", .attempt = 3, .token = TOKEN};
 	char url[512];
@@ -147,7 +176,7 @@ static void the_dlr_url_has_no_escape_but_kannels_two(void **state)
 	assert_int_equal(
 		kannel_dlr_url(url, sizeof url, "http://127.0.0.1:1/receipt", "gateway-2", &t), 0);
 	assert_string_equal(url, "http://127.0.0.1:1/receipt?g=gateway-2&i=61256420263f2fe7a081&n="
-				 "3&k=" TOKEN "&t=%d&a=%A");
+				 "3&k=" TOKEN "&t=%d&a=%A&f=%F&r=%I");
 	assert_int_equal(kannel_dlr_url(url, 40, "http://127.0.0.1:1/receipt", "gateway-2", &t),
 			 -ENOBUFS);
 }
@@ -177,7 +206,7 @@ static void its_status_says_what_waits_and_what_is_online(void **state)
 					     &s),
 			 0);
 	assert_false(s.has_store);
-	assert_int_equal(s.uptime_ms, 0);
+	assert_int_equal(s.uptime_ms, -1);
 	assert_int_equal(kannel_parse_status("<gateway>\nDenied</gateway>", &s), -EBADMSG);
 	assert_int_equal(kannel_parse_status("<html>Denied</html>", &s), -EBADMSG);
 	assert_int_equal(kannel_parse_status("<gateway><smscs><smsc>", &s), -EBADMSG);
@@ -248,7 +277,8 @@ int main(void)
 		cmocka_unit_test(what_broke_after_something_was_written_may_have_been_sent),
 		cmocka_unit_test(receipts_say_what_became_of_it_and_why),
 		cmocka_unit_test(what_is_no_receipt_is_refused),
-		cmocka_unit_test(the_dlr_url_has_no_escape_but_kannels_two),
+		cmocka_unit_test(the_dlr_url_has_no_escape_but_kannels_four),
+		cmocka_unit_test(receipts_say_which_of_several_times_that_the_carrier_had_it),
 		cmocka_unit_test(its_status_says_what_waits_and_what_is_online),
 		cmocka_unit_test(a_spooled_file_is_readable_and_has_all_that_a_ferry_needs),
 		cmocka_unit_test(a_result_is_read_or_refused),

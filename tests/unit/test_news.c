@@ -26,10 +26,12 @@ static void over_the_bound_receipts_are_refused_and_none_is_called_taken(void **
 {
 	struct driver d = {.ops = &ops};
 	struct core c = {.active = true, .backlog = backlog_new()};
-	struct driver_receipt r = {.attempt = 1, .news = DRIVER_NEWS_DELIVERED};
+	const struct outbox_options away = {.base = "dibao:{3205}:", .name = "sms-1"};
+	struct driver_receipt r = {.attempt = 1};
 	char ticket;
 
 	(void)state;
+	assert_int_equal(outbox_new(&c.outbox, &away), 0);
 	for (unsigned k = 0; k < NEWS_MAX + 7; k++) {
 		struct item *i;
 
@@ -39,16 +41,21 @@ static void over_the_bound_receipts_are_refused_and_none_is_called_taken(void **
 			i = backlog_add(c.backlog, r.id, strlen(r.id));
 		i->state = NOTICE_SUBMITTED;
 		i->busy = true; /* a step of it is on its way */
+		/* These wait for Redis to have noted them, those for the step. */
+		r.news = k % 2 ? DRIVER_NEWS_DELIVERED : DRIVER_NEWS_QUEUED;
 		news_on_receipt(&d, &r, &ticket, &c);
 	}
 	assert_int_equal(c.n_news, NEWS_MAX);
 	assert_int_equal(told.n_refused, 7);
 	assert_int_equal(told.n_taken, 0);
+	outbox_cancel(c.outbox); /* as when all is given up */
+	assert_int_equal(c.n_news, NEWS_MAX / 2);
 	news_drop_all(&c);
 	assert_int_equal(c.n_news, 0);
 	assert_int_equal(told.n_refused, NEWS_MAX + 7);
 	assert_int_equal(told.n_taken, 0);
 	backlog_free(c.backlog);
+	outbox_free(c.outbox);
 }
 
 int main(void)

@@ -70,8 +70,10 @@ static void who_lost_the_lease_writes_nothing(void **state)
 	assert_error(step("u1", "queued", "0", "intent", "0", "1"), "DIBAO_STALE");
 	assert_error(fenced("withdraw", "u1", "100000"), "DIBAO_STALE");
 	assert_error(fenced("reported", "u1", "queued"), "DIBAO_STALE");
-	assert_error(fenced("open", "00"), "DIBAO_STALE");
+	assert_error(fenced("open", "00", "100000"), "DIBAO_STALE");
 	assert_error(fenced("mark", "bad", "A1", "x"), "DIBAO_STALE");
+	assert_error(fenced("note", "u1", "1", "a", "x"), "DIBAO_STALE");
+	assert_error(fenced("started", "gateway-1", "1", "0", "0"), "DIBAO_STALE");
 	assert_error(fenced("load", "0", "10"), "DIBAO_STALE");
 	assert_string_equal(field("u1", "s"), "queued");
 	assert_int_equal(command("EXISTS", ROW "u2")->integer, 0);
@@ -256,8 +258,10 @@ static void a_take_over_finds_all_that_is_open_and_the_key_stays(void **state)
 	redisReply *r;
 
 	(void)state;
-	assert_text(fenced("open", "aa")->element[0], "aa");
-	assert_text(fenced("open", "bb")->element[0], "aa");
+	command("ZADD", BASE "sms:twice", "1000", "long-ago");
+	assert_text(fenced("open", "aa", "100000")->element[0], "aa");
+	assert_text(fenced("open", "bb", "100000")->element[0], "aa");
+	assert_false(is_in("twice", "long-ago"));
 	take("u1", "queued", "", "", "");
 	take("u2", "queued", "", "", "");
 	step("u2", "queued", "0", "intent", "0", "1");
@@ -271,6 +275,162 @@ static void a_take_over_finds_all_that_is_open_and_the_key_stays(void **state)
 	fenced("step", "u2", "intent", "1", "held", "0", "100000", "6000", "mark mark u2 1", "r",
 	       "retry", "n", "1");
 	assert_array(fenced("sent", "0", "10"), 0);
+}
+
+static void note(const char *uid, const char *attempt, const char *kind, const char *ref,
+		 int expected)
+{
+	assert_number(fenced("note", uid, attempt, kind, ref), expected);
+}
+
+#define sent_once(uid)                                                                             \
+	do {                                                                                       \
+		take(uid, "queued", "", "", "");                                                   \
+		step(uid, "queued", "0", "intent", "0", "1");                                      \
+		step(uid, "intent", "1", "submitted", "0", "1");                                   \
+	} while (0)
+
+static void again(void)
+{
+	step("u1", "submitted", "1", "held", "0", "1");
+	step("u1", "held", "1", "intent", "0", "2");
+}
+
+static void receipts_of_two_texts_are_named_and_told_and_one_twice_is_not(void **state)
+{
+	(void)state;
+	sent_once("u1");
+	note("nobody", "1", "a", "r1", 0);
+	assert_int_equal(command("EXISTS", ROW "nobody")->integer, 0);
+	note("u1", "2", "a", "r1", 0); /* an attempt that never was */
+	note("u1", "0", "a", "r1", 0);
+	note("u1", "1", "a", "r1", 1);
+	note("u1", "1", "a", "r1", 1);
+	note("u1", "1", "a", "", 1); /* without a ref nothing can be told */
+	note("u1", "1", "d", "f1", 1);
+	note("u1", "1", "d", "f1", 1);
+	assert_false(is_in("twice", "u1"));
+	fenced("reported", "u1", "submitted");
+	assert_false(is_in("report", "u1"));
+	note("u1", "1", "d", "f2", 1);
+	assert_true(is_in("twice", "u1") && is_in("report", "u1"));
+	assert_string_equal(field("u1", "tw"), "receipts");
+	assert_text(call("sms_reports", "10")->element[0]->element[6], "receipts");
+	fenced("reported", "u1", "submitted");
+	assert_true(is_in("report", "u1"));
+	fenced("reported", "u1", "submitted receipts");
+	assert_false(is_in("report", "u1"));
+	assert_string_equal(field("u1", "up"), "submitted");
+}
+
+static void two_attempts_are_two_texts_unless_one_failed(void **state)
+{
+	(void)state;
+	sent_once("u1");
+	again();
+	note("u1", "2", "a", "r2", 1);
+	note("u1", "1", "f", "", 1);
+	note("u1", "1", "a", "r1", 1); /* accepted, and failed after */
+	assert_string_equal(field("u1", "tw"), "");
+	note("u1", "1", "d", "f1", 1); /* it arrived after all */
+	assert_string_equal(field("u1", "tw"), "attempts");
+}
+
+static void what_is_sent_again_by_policy_may_be_twice_and_better_knowledge_stays(void **state)
+{
+	(void)state;
+	sent_once("u1");
+	command("HSET", ROW "u1", "rs", "1");
+	again();
+	assert_string_equal(field("u1", "tw"), "resent");
+	assert_true(is_in("twice", "u1"));
+	note("u1", "2", "a", "r2", 1);
+	note("u1", "1", "a", "r1", 1);
+	assert_string_equal(field("u1", "tw"), "attempts");
+	step("u1", "intent", "2", "held", "0", "2");
+	step("u1", "held", "2", "intent", "0", "3");
+	assert_string_equal(field("u1", "tw"), "attempts");
+}
+
+static void started(const char *gateway, long long at, long long seen)
+{
+	char ms[24], seen_ms[24];
+
+	snprintf(ms, sizeof ms, "%lld", at);
+	snprintf(seen_ms, sizeof seen_ms, "%lld", seen);
+	assert_number(fenced("started", gateway, ms, seen_ms, "0"), 0);
+}
+
+static void set_ms(const char *key, const char *name, long long ms)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", ms);
+	command("HSET", key, name, text);
+}
+
+#define sent_at(uid, gateway, ms)                                                                  \
+	do {                                                                                       \
+		char at[24];                                                                       \
+                                                                                                   \
+		sent_once(uid);                                                                    \
+		set_ms(ROW uid, "ti", ms);                                                         \
+		command("HSET", ROW uid, "g", gateway);                                            \
+		snprintf(at, sizeof at, "%lld", ms);                                               \
+		command("ZADD", BASE "sms:sent", at, "mark mark " uid " 1");                       \
+	} while (0)
+
+static void a_start_of_a_gateway_names_what_it_had_and_the_carrier_not(void **state)
+{
+	long long now = atoll(command("TIME")->element[0]->str) * 1000;
+
+	(void)state;
+	sent_at("waits", "gateway-1", now - 60000);
+	sent_at("later", "gateway-1", now - 60000);
+	sent_at("before", "gateway-1", now - 60000);
+	sent_at("other", "gateway-2", now - 60000);
+	sent_at("held", "gateway-1", now - 60000);
+	sent_at("again", "gateway-1", now - 60000);
+	sent_at("between", "gateway-1", now - 60000);
+	sent_at("after", "gateway-1", now - 10000);
+	step("later", "submitted", "1", "delivered", "0", "1"); /* now */
+	step("before", "submitted", "1", "accepted", "0", "1");
+	set_ms(ROW "before", "ta", now - 50000);
+	step("between", "submitted", "1", "accepted", "0", "1");
+	set_ms(ROW "between", "ta", now - 30000);
+	step("held", "submitted", "1", "held", "0", "1");
+	set_ms(ROW "again", "ta", now - 70000); /* of an attempt before this one */
+	started("gateway-1", now - 90000, now - 100000);
+	assert_int_equal(command("ZCARD", BASE "sms:twice")->integer, 0);
+	started("gateway-1", now - 20000, now - 40000);
+	assert_string_equal(field("waits", "tw"), "restart");
+	assert_string_equal(field("later", "tw"), "restart");
+	assert_string_equal(field("again", "tw"), "restart");
+	assert_string_equal(field("between", "tw"), "restart"); /* there may have been two starts */
+	assert_int_equal(command("ZCARD", BASE "sms:twice")->integer, 4);
+	command("DEL", BASE "sms:twice");
+	command("HDEL", ROW "waits", "tw");
+	started("gateway-1", now - 21000, now - 40000); /* the same start */
+	assert_int_equal(command("ZCARD", BASE "sms:twice")->integer, 0);
+}
+
+static void a_day_of_texts_is_looked_at_page_by_page(void **state)
+{
+	char place[32];
+
+	(void)state;
+	sent_once("u1");
+	command("HSET", ROW "u1", "g", "gateway-1");
+	command("DEL", BASE "sms:sent");
+	command("ZADD", BASE "sms:sent", "1000", "mark mark u1 1");
+	for (int i = 0; i < 500; i++) {
+		snprintf(place, sizeof place, "mark mark n%d 1", i);
+		command("ZADD", BASE "sms:sent", "2000", place);
+	}
+	assert_number(fenced("started", "gateway-1", "99999", "0", "0"), 500);
+	assert_string_equal(field("u1", "tw"), "");
+	assert_number(fenced("started", "gateway-1", "99999", "0", "500"), 0);
+	assert_string_equal(field("u1", "tw"), "restart");
 }
 
 static void by_hand_without_the_right_to_write_it_down_does_nothing(void **state)
@@ -289,6 +449,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_notice_is_taken_once, set_up),
+		cmocka_unit_test_setup(
+			receipts_of_two_texts_are_named_and_told_and_one_twice_is_not, set_up),
+		cmocka_unit_test_setup(two_attempts_are_two_texts_unless_one_failed, set_up),
+		cmocka_unit_test_setup(
+			what_is_sent_again_by_policy_may_be_twice_and_better_knowledge_stays,
+			set_up),
+		cmocka_unit_test_setup(a_start_of_a_gateway_names_what_it_had_and_the_carrier_not,
+				       set_up),
+		cmocka_unit_test_setup(a_day_of_texts_is_looked_at_page_by_page, set_up),
 		cmocka_unit_test_setup(who_lost_the_lease_writes_nothing, set_up),
 		cmocka_unit_test_setup(a_step_from_another_state_or_attempt_changes_nothing,
 				       set_up),
