@@ -37,6 +37,8 @@ struct item {
 	uint8_t lane;  /* LANE_URGENT or LANE_BULK */
 	uint8_t state; /* enum notice_state, as last written or being written */
 	uint8_t gateway;
+	uint8_t refused; /* gateway_bit()s of those that will not have its text; in the row too */
+	uint8_t later;	 /* of those that said: later */
 	int8_t type;
 	bool busy;	/* a step is being written, or its text is being made */
 	bool in_batch;	/* waits in its batch's list */

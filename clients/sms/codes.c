@@ -43,6 +43,8 @@ static bool read_does(char *words, struct code_action *a)
 			a->content = true;
 		else if (!strcmp(w, "stop"))
 			a->stop = true;
+		else if (!strcmp(w, "other"))
+			a->other = true;
 		else if (!strcmp(w, "final"))
 			a->final = true;
 		else if (!strcmp(w, "done"))
@@ -55,8 +57,10 @@ static bool read_does(char *words, struct code_action *a)
 
 static const char *check_does(const struct code_action *a, bool has_time)
 {
-	if (a->done && (a->retry || a->number || a->content || a->stop || a->final))
+	if (a->done && (a->retry || a->number || a->content || a->stop || a->other || a->final))
 		return "done stands alone";
+	if (a->other && (a->retry || a->number || a->stop || a->final))
+		return "other goes with nothing but content";
 	if (a->final && (a->retry || a->stop))
 		return "final goes with neither retry nor stop";
 	if ((a->retry || a->stop) && !has_time)
@@ -134,9 +138,9 @@ static int read_row(struct codes *c, char *line, unsigned n_line, struct codes_f
 		r.action.retry_after_s = (unsigned)seconds;
 	}
 	if (!read_does(cells[3], &r.action))
-		return fail(
-			fault, n_line, -EINVAL,
-			"does: expected retry, number, content, stop, final or done, by commas");
+		return fail(fault, n_line, -EINVAL,
+			    "does: expected retry, number, content, stop, other, final or done, by "
+			    "commas");
 	why = check_does(&r.action, seconds >= 0);
 	if (why)
 		return fail(fault, n_line, -EINVAL, why);

@@ -6,11 +6,12 @@
  *   retry     the text may be tried again after retry_after
  *   number    the number is no good: marked until the roster changes it
  *   content   the text, signature or template is at fault: alarm
- *   stop      the gateway is at fault: it is stopped, the text waits
- *   final     this text is not tried again at this gateway
+ *   stop      the gateway is at fault: it is stopped, the text waits, or goes by another
+ *   other     this gateway will not have this text (its route, its carrier's register): another may
+ *   final     this text is not tried again
  *   done      it arrived
- * one word, or two joined by a comma (number,final). A code not in the table is `final` and told by
- * "code not known"; it is counted, so that somebody adds it.
+ * one word, or two joined by a comma (number,final; content,other). A code not in the table is
+ * `final` and told by "code not known"; it is counted, so that somebody adds it.
  */
 #ifndef SMS_CODES_H
 #define SMS_CODES_H
@@ -21,7 +22,7 @@
 enum { CODES_MAX = 2000, CODES_CODE_MAX = 64 };
 
 struct code_action {
-	bool retry, number, content, stop, final, done;
+	bool retry, number, content, stop, other, final, done;
 	unsigned retry_after_s; /* with retry or stop */
 	const char *meaning;	/* in words, English; borrowed from the table */
 	bool is_known;

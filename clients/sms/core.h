@@ -200,8 +200,9 @@ void step_hold(struct item *i);
 void step_tell_batch(struct batch *b);
 /* What an ended one is called: reason word and code. */
 void step_reason(char *buf, size_t cap, const struct step *s);
-/* A step for what the code of a failed text says; attempt is that of the text. */
-void step_of_code(struct core *c, const struct item *i, const struct gateway *g, const char *code,
+/* A step for what the code of a failed text says; attempt is that of the text. It certainly did not
+ * arrive, so another gateway may have it. */
+void step_of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
 		  bool by_carrier, struct step *ret, int64_t now_ms);
 /* Logs what a row has become: all, to who looks for it, and aloud what a person must see. reason: a
  * word of ours, without the gateway's code. */

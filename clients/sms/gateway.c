@@ -27,10 +27,24 @@ static bool lets(struct gateway *x, int64_t now_ms)
 	       bucket_has(&x->bucket, now_ms) && x->ops->room(x->driver) > 0;
 }
 
-struct gateway *gateways_pick(struct gateways *g, int64_t now_ms)
+unsigned gateway_bit(const struct gateway *g)
+{
+	return 1u << (g->name[sizeof "gateway-" - 1] - '1');
+}
+
+unsigned gateways_bits(const struct gateways *g)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < g->n; i++)
+		bits |= gateway_bit(&g->at[i]);
+	return bits;
+}
+
+struct gateway *gateways_pick(struct gateways *g, unsigned but, int64_t now_ms)
 {
 	for (unsigned i = 0; i < g->n; i++)
-		if (lets(&g->at[i], now_ms))
+		if (!(gateway_bit(&g->at[i]) & but) && lets(&g->at[i], now_ms))
 			return &g->at[i];
 	return NULL;
 }

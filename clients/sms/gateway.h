@@ -2,7 +2,8 @@
 /*
  * A gateway: a driver with its pace, its breaker and its health. Which one takes the next text: the
  * first in the order of the configuration that lets one pass now. The second is for when the first
- * does not: a text goes to it only if it is certain that no other has it.
+ * does not, or will not have a text (codes.h: other, retry): a text goes to it only if it is
+ * certain that no other has it.
  */
 #ifndef SMS_GATEWAY_H
 #define SMS_GATEWAY_H
@@ -28,14 +29,18 @@ struct gateway {
 	uint64_t n_sent, n_refused, n_ambiguous;
 };
 
+/* One bit for each by its number in the configuration; of a text: those that will not have it. */
+unsigned gateway_bit(const struct gateway *g);
+
 struct gateways {
 	struct gateway at[SMS_GATEWAYS_MAX];
 	unsigned n;
 };
 
 void gateways_init(struct gateways *g, const struct sms_config *c);
-/* NULL: none takes a text now. */
-struct gateway *gateways_pick(struct gateways *g, int64_t now_ms);
+/* Not one of those bits. NULL: none takes a text now. */
+struct gateway *gateways_pick(struct gateways *g, unsigned but, int64_t now_ms);
+unsigned gateways_bits(const struct gateways *g);
 /* When one may; INT64_MAX: not before something is heard of one. */
 int64_t gateways_when(const struct gateways *g, int64_t now_ms);
 /* -ENOENT */

@@ -24,6 +24,7 @@ static const struct {
 	[NOTICE_REASON_CAP] = {"cap", "this number has had as many texts as it may", false},
 	[NOTICE_REASON_BATCH] = {"batch", "its batch waits for dibaoctl sms release", false},
 	[NOTICE_REASON_RETRY] = {"retry", "the gateway said: later", false},
+	[NOTICE_REASON_NEXT] = {"next", "refused by one gateway: goes by the next", false},
 	[NOTICE_REASON_GATEWAY] = {"gateway", "no gateway takes texts now", false},
 	[NOTICE_REASON_NO_GATEWAY] = {"no-gateway", "this bureau has no gateway: to be printed",
 				      true},

@@ -23,6 +23,7 @@
  *   r   why it is held or ended so: a word of notice_reason or person_reason_key(), and the
  *       gateway's code after a blank
  *   g   gateway          p  parts         v  template version          h  hash of the text
+ *   ng  gateways that will not have it, a bit each
  *   q   batch            mb mailbox of a mailbox_reply                 k  retracts | corrects
  *   of  uid of the event it takes back                    y  uid of the one that took this back
  *   tq ti ts ta tf  when it was queued, intended, submitted, accepted, final
@@ -62,6 +63,7 @@ enum notice_reason {
 	NOTICE_REASON_CAP,     /* so many texts to this number already */
 	NOTICE_REASON_BATCH,   /* its batch waits for `dibaoctl sms release` */
 	NOTICE_REASON_RETRY,   /* the gateway said: later */
+	NOTICE_REASON_NEXT,    /* a gateway will not have it: by the next */
 	NOTICE_REASON_GATEWAY, /* no gateway takes texts */
 	/* ended, and a person should know */
 	NOTICE_REASON_NO_GATEWAY,  /* this bureau has none: to be printed */

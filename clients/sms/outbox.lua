@@ -315,8 +315,8 @@ local function load(base, args)
 	local out = {}
 	for i, uid in ipairs(redis.call('ZRANGE', base .. 'sms:open', args[4], args[4] + args[5] - 1)) do
 		local r = redis.call('HMGET', row_key(base, uid), 's', 't', 'o', 'b', 'l', 'n', 'd', 'at', 'x', 'p', 'q', 'g',
-			'r')
-		for j = 1, 13 do
+			'r', 'ng')
+		for j = 1, 14 do
 			r[j] = r[j] or ''
 		end
 		out[i] = { uid, unpack(r) }

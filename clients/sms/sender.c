@@ -483,13 +483,21 @@ void sender_run(struct core *c, int64_t now_ms)
 	     n++)
 		timer_over(c, i);
 	while (!c->is_stopping && c->n_flights < FLIGHTS_MAX && (i = next_due(c, now_ms)) &&
-	       (g = gateways_pick(&c->gateways, now_ms))) {
+	       (g = gateways_pick(&c->gateways, 0, now_ms))) {
 		struct outbox_call *call;
 		struct flight *f;
 
 		backlog_unwait(c->backlog, i);
 		if (i->lane == LANE_BULK && batch_must_wait(i->batch)) {
 			step_hold(i);
+			continue;
+		}
+		if (i->refused | i->later)
+			g = gateways_pick(&c->gateways, i->refused | i->later, now_ms);
+		i->later = 0;
+		if (!g) { /* that which may have it takes nothing now; others behind it need not
+			     wait */
+			(void)backlog_wait(c->backlog, i, i->lane, now_ms + 1000);
 			continue;
 		}
 		f = flight_new(c, i, g);

@@ -295,7 +295,30 @@ static int64_t later(int64_t now_ms, unsigned after_s, unsigned attempt)
 	return now_ms + ms + (ms ? randombytes_uniform((uint32_t)(ms / 4) + 1) : 0);
 }
 
-void step_of_code(struct core *c, const struct item *i, const struct gateway *g, const char *code,
+/* By another gateway; false: there is none that might have it. */
+static bool by_another(struct core *c, struct item *i, const struct gateway *g, const char *code,
+		       bool for_good, struct step *ret, int64_t now_ms)
+{
+	static const char *const bits[1u << SMS_GATEWAYS_MAX] = {"0", "1", "2", "3",
+								 "4", "5", "6", "7"};
+
+	if (!g)
+		return false;
+	*(for_good ? &i->refused : &i->later) |= (uint8_t)gateway_bit(g);
+	if (for_good ? !(gateways_bits(&c->gateways) & ~i->refused)
+		     : !gateways_pick(&c->gateways, i->refused | i->later, now_ms)) {
+		i->later = 0;
+		return false;
+	}
+	*ret = (struct step){.to = NOTICE_HELD,
+			     .reason = NOTICE_REASON_NEXT,
+			     .code = code,
+			     .due_ms = now_ms,
+			     .fields = {"ng", bits[i->refused]}};
+	return true;
+}
+
+void step_of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
 		  bool by_carrier, struct step *ret, int64_t now_ms)
 {
 	struct code_action a =
@@ -327,6 +350,10 @@ void step_of_code(struct core *c, const struct item *i, const struct gateway *g,
 			log_told(LOG_ERR, LOG_ID_CODE, NULL,
 				 "%s: the text, signature or template is minded: %s",
 				 g ? g->name : "?", a.meaning);
+		if (a.other)
+			(void)by_another(c, i, g, code, true, ret, now_ms);
+	} else if (a.other) {
+		(void)by_another(c, i, g, code, true, ret, now_ms);
 	} else if (a.stop && !by_carrier) {
 		/* Not counted as an attempt: the breaker lets one text try after a time. */
 		*ret = (struct step){.to = NOTICE_HELD,
@@ -334,6 +361,8 @@ void step_of_code(struct core *c, const struct item *i, const struct gateway *g,
 				     .code = code,
 				     .due_ms = now_ms + 1000};
 	} else if ((a.retry || a.stop) && i->attempt < c->config->attempts) {
+		if (!by_carrier && by_another(c, i, g, code, false, ret, now_ms))
+			return;
 		*ret = (struct step){.to = NOTICE_HELD,
 				     .reason = NOTICE_REASON_RETRY,
 				     .code = code,

@@ -26,7 +26,7 @@ struct loading {
 static void load_page(struct loading *l);
 static void load_sent(struct loading *l);
 
-/* uid s t o b l n d at x p q g r */
+/* uid s t o b l n d at x p q g r ng */
 static void add_row(struct core *c, const redisReply *e)
 {
 	size_t len;
@@ -52,6 +52,7 @@ static void add_row(struct core *c, const redisReply *e)
 	i->at_ms = outbox_reply_int(e, 8);
 	i->deadline_ms = outbox_reply_int(e, 9) ? outbox_reply_int(e, 9) : INT64_MAX;
 	text = outbox_reply_text(e, 11, &len);
+	i->refused = (uint8_t)outbox_reply_int(e, 14);
 	if (len)
 		(void)batches_join(&c->batches, text, len, i);
 }

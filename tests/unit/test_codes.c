@@ -50,6 +50,7 @@ static void a_row_that_is_none_is_told_with_its_line(void **state)
 		{"kannel\tX\t-\texplode\tmeaning\n", "does: expected", 1},
 		{"kannel\tX\t-\t\tmeaning\n", "does: expected", 1},
 		{"kannel\tX\t60\tretry,final\tmeaning\n", "final goes with", 1},
+		{"kannel\tX\t-\tother,final\tmeaning\n", "other goes with nothing", 1},
 		{"kannel\tX\t-\tdone,final\tmeaning\n", "done stands alone", 1},
 		{"kannel\t\t-\tfinal\tmeaning\n", "code: expected", 1},
 		{"\tX\t-\tfinal\tmeaning\n", "driver: expected", 1},
@@ -124,10 +125,10 @@ static void the_shipped_table_knows_what_was_measured_and_documented(void **stat
 	assert_true(find(c, "kannel", "00138").content);
 	assert_true(find(c, "kannel", "SIGNBLOCKED").content);
 	assert_true(find(c, "kannel", "authorization").stop);
-	assert_true(find(c, "kannel", "not-routable").final);
+	assert_true(find(c, "kannel", "not-routable").other);
 	assert_true(find(c, "kannel", "http-503").retry);
 	assert_true(find(c, "kannel", "http-404").stop);
-	assert_true(find(c, "kannel", "http-400").final);
+	assert_true(find(c, "kannel", "http-400").other);
 	codes_free(c);
 }
 

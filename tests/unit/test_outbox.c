@@ -268,7 +268,7 @@ static void a_take_over_finds_all_that_is_open_and_the_key_stays(void **state)
 	take("u3", "dropped", "", "", "");
 	r = fenced("load", "0", "10");
 	assert_array(r, 2);
-	assert_array(r->element[0], 14);
+	assert_array(r->element[0], 15);
 	r = fenced("sent", "0", "10");
 	assert_array(r, 2);
 	assert_text(r->element[0], "mark mark u2 1");
