@@ -33,8 +33,9 @@
 #define LOG_ID_CODE                                                                                \
 	"8150c9ad411c4727afaa48a385025e9e" /* a code that is not known, or a text that is minded   \
 					    */
-#define LOG_ID_BATCH "79868bbc96d147d990237a0b8687ede8" /* texts wait for `dibaoctl sms release`   \
-							 */
+#define LOG_ID_BATCH                                                                               \
+	"79868bbc96d147d990237a0b8687ede8" /* texts wait for `dibaoctl sms release`                \
+					    */
 #define LOG_ID_FULL                                                                                \
 	"4fb7bc745fca46a5ab2e1d5d1a63e94f" /* a bound is met: no more is taken for now */
 
