@@ -21,7 +21,8 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libzmq3-dev libhiredis-dev libmsgpac
 	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libncurses-dev libutf8proc-dev
 DEPS_RUN := redis-server redis-tools
 DEPS_BOARD := fonts-noto-cjk fonts-hanazono
-DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace systemd kannel kannel-extras chromium nodejs npm $(DEPS_BOARD)
+DEPS_TEST := libcmocka-dev perl python3 python3-zmq python3-msgpack python3-redis mandoc strace kannel kannel-extras chromium nodejs npm \
+	systemd cage xwayland grim $(DEPS_BOARD)
 DEPS_BENCH := gnuplot-nox python3 python3-msgpack python3-redis chromium nodejs npm $(DEPS_BOARD)
 PC_MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PC := libzmq hiredis $(PC_MSGPACK) libsystemd inih libsodium jansson
