@@ -5,6 +5,7 @@
  *
  *   fanout --mode drain|live|latency --endpoint E --subscribers N --events M [--window B]
  *          [--server-key KEY --key-file FILE]    CURVE, one key for all
+ *          [--apart]    each wants a unit of its own, of which there are no events
  *
  * drain: starts when a backlog of M events is in the queue, from the beginning; live: says "ready"
  * when all are active, from now on. Both print one line of JSON when each subscriber has had M
@@ -26,7 +27,7 @@
 
 struct bench {
 	const char *endpoint, *server_key, *key_file;
-	bool drain, latency;
+	bool drain, latency, apart;
 	unsigned n;
 	uint32_t window; /* bytes; 0 = the library's default */
 	uint64_t events; /* wanted by each */
@@ -125,11 +126,14 @@ static int run(struct bench *b)
 		return 1;
 	for (unsigned i = 0; i < b->n; i++) {
 		const char *endpoints[] = {b->endpoint, NULL};
+		char org[20];
+		const char *const orgs[] = {org, NULL};
 		struct dibao_subscriber_options o = {
 			.endpoints = endpoints,
 			.bureau = "3205",
 			.start = b->drain ? DIBAO_START_TIME : DIBAO_START_NEW,
 			.window_bytes = b->window,
+			.orgs = b->apart ? orgs : NULL,
 			.curve_server_key = b->server_key,
 			.curve_key_file = b->key_file,
 			.userdata = &all[i],
@@ -139,6 +143,7 @@ static int run(struct bench *b)
 		struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
 		struct dibao_error err;
 
+		snprintf(org, sizeof org, "320509%06u", i % 1000000);
 		all[i].b = b;
 		if (dibao_subscriber_new(&all[i].s, ctx, &o, &err) < 0) {
 			fprintf(stderr, "fanout: %s\n", err.reason);
@@ -183,6 +188,7 @@ int main(int argc, char **argv)
 		{"window", required_argument, NULL, 'w'},
 		{"server-key", required_argument, NULL, 'k'},
 		{"key-file", required_argument, NULL, 'f'},
+		{"apart", no_argument, NULL, 'a'},
 		{0},
 	};
 	struct rlimit files = {65536, 65536};
@@ -212,6 +218,9 @@ int main(int argc, char **argv)
 			break;
 		case 'f':
 			b.key_file = optarg;
+			break;
+		case 'a':
+			b.apart = true;
 			break;
 		case 'w':
 			b.window = (uint32_t)atoi(optarg);
