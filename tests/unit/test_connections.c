@@ -70,6 +70,14 @@ static bool heard(struct fixture *f, unsigned n)
 	return f->n_messages == n;
 }
 
+static bool is_ready(struct fixture *f, unsigned fd)
+{
+	uint8_t buf[128];
+
+	(void)f;
+	return recv((int)fd, buf, sizeof buf, MSG_PEEK | MSG_DONTWAIT) > 64;
+}
+
 #define wait_connected(f, n) wait_until_(f, connected, n, #n " connections")
 
 static int set_up(void **state)
@@ -164,6 +172,39 @@ static void end(struct fixture *f, void *s)
 	wait_connected(f, n - 1);
 }
 
+/* As speaker(), over a bare socket (RFC 23: greeting, READY, a message), which leave() ends. The
+ * router takes the lowest descriptor that is free: if `wanted` is not negative, that is the one. */
+static int speaker_at(struct fixture *f, const char *key, int wanted)
+{
+	static const char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\0NULL",
+			  ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06"
+				    "DEALER",
+			  message[] = "\0\1x";
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(f->port)};
+	unsigned n = connections_n(f->connections);
+	int s, plugs[256], n_plugs = 0;
+
+	while (wanted >= 0 && (n_plugs == 0 || plugs[n_plugs - 1] != wanted)) {
+		assert_in_range(n_plugs, 0, 255);
+		plugs[n_plugs++] = dup(STDOUT_FILENO);
+	}
+	s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (n_plugs)
+		close(plugs[--n_plugs]);
+	inet_pton(AF_INET, HERE, &to.sin_addr);
+	assert_int_equal(connect(s, (struct sockaddr *)&to, sizeof to), 0);
+	wait_connected(f, n + 1);
+	while (n_plugs)
+		close(plugs[--n_plugs]);
+	assert_int_equal(write(s, greeting, sizeof greeting), sizeof greeting);
+	assert_int_equal(write(s, ready, sizeof ready - 1), sizeof ready - 1);
+	wait_until_(f, is_ready, (unsigned)s, "the router's READY");
+	assert_int_equal(write(s, message, sizeof message - 1), sizeof message - 1);
+	wait_until_(f, heard, f->n_messages + 1, "its message");
+	assert_int_equal(connections_let_in(f->connections, key, HERE), 0);
+	return s;
+}
+
 static void assert_counts(struct fixture *f, unsigned a, unsigned b)
 {
 	assert_int_equal(connections_of_key(f->connections, A), a);
@@ -245,12 +286,11 @@ static void never_more_are_silent_than_connections_of_the_address_say_nothing(vo
 static void what_a_descriptors_former_connection_said_is_not_taken_for_the_new_ones(void **state)
 {
 	struct fixture *f = *state;
-	void *a = speaker(f, A), *b, *again;
-	int fd = f->source;
+	int a = speaker_at(f, A, -1), fd = f->source, b, again;
 
 	connections_heard(f->connections, A, fd);
-	end(f, a);
-	b = speaker(f, B);
+	leave(f, a);
+	b = speaker_at(f, B, fd);
 	assert_int_equal(f->source, fd); /* else the test tests nothing */
 	connections_heard(f->connections, A, fd);
 	assert_counts(f, 0, 1);
@@ -258,16 +298,16 @@ static void what_a_descriptors_former_connection_said_is_not_taken_for_the_new_o
 	assert_counts(f, 0, 1);
 	/* Even with another of A's at the same address that was not heard yet, the new one's word
 	 * sets it right. */
-	again = speaker(f, A);
-	end(f, b);
-	b = speaker(f, B);
+	again = speaker_at(f, A, -1);
+	leave(f, b);
+	b = speaker_at(f, B, fd);
 	assert_int_equal(f->source, fd);
 	connections_heard(f->connections, A, fd);
 	connections_heard(f->connections, B, fd);
 	assert_int_equal(connections_of_key(f->connections, B), 1);
-	end(f, again);
+	leave(f, again);
 	assert_counts(f, 0, 1);
-	end(f, b);
+	leave(f, b);
 	assert_counts(f, 0, 0);
 }
 
