@@ -258,6 +258,7 @@ static void on_receipt(struct sessions *m, struct session *s, const void *frame,
 	call_int(&call, w.state);
 	call_int(&call, w.at_ms);
 	call_bytes(&call, w.detail.p ? w.detail.p : "", w.detail.len);
+	call_text(&call, s->access->kind == ACCESS_BOARD ? "board" : "other");
 	s->n_receipts++;
 	m->n_outstanding++;
 	if (call_send(&call, m->opt.main, on_receipt_stored, r) < 0) {

@@ -22,6 +22,7 @@
  *   dibao:{B}:durable       hash: durable name -> hold limit in ms
  *   dibao:{B}:durable-public, :cursors-public, :lease-public:<name>  hash, the same of boards
  *   dibao:{B}:receipts      stream: name, instance, key, state, at, detail, token
+ *   dibao:{B}:receipts-public  stream, the same of boards
  *   dibao:{B}:epoch         integer, 1 at setup; up by one at each healed rollback
  *   dibao:{B}:lost          stream: channel, from, to, reason, uid (many)
  *   dibao:{B}:hidden        hash: badge -> until (Unix ms, 0 = for good)

@@ -712,10 +712,11 @@ end
 
 local function receipt(keys, args)
 	local base, name, instance, epoch, counter = keys[1], args[1], args[2], args[3], args[4]
-	if name ~= '' and not holds(base, name, instance, epoch, counter) then
+	local suffix = args[9] == 'board' and BOARDS or ''
+	if name ~= '' and holds(base, name, instance, epoch, counter) ~= suffix then
 		return fail('DIBAO_STALE', 'another instance is active')
 	end
-	return redis.call('XADD', base .. 'receipts', '*', 'name', name, 'instance', instance, 'key', args[5],
+	return redis.call('XADD', base .. 'receipts' .. suffix, '*', 'name', name, 'instance', instance, 'key', args[5],
 		'state', args[6], 'at', args[7], 'detail', args[8] or '', 'token', epoch .. ':' .. counter)
 end
 

@@ -9,8 +9,8 @@
 	"~@", "~@public", "~@private", "~@public-now", "~@private-now", "~@uid:*", "~@scheduled",  \
 		"~@scheduling", "~@withdrawn", "~@withdrawn-private", "~@quarantine", "~@cursors", \
 		"~@cursors-public", "~@tail", "~@trimmed", "~@lease:*", "~@lease-public:*",        \
-		"~@durable", "~@durable-public", "~@receipts", "~@epoch", "~@lost", "~@hidden",    \
-		"~@shown:*"
+		"~@durable", "~@durable-public", "~@receipts", "~@receipts-public", "~@epoch",     \
+		"~@lost", "~@hidden", "~@shown:*"
 
 /* In a selector of its own: who may delete elsewhere may only add here. */
 #define ADD_TO_AUDIT "(%W~@audit +xadd)"
@@ -56,7 +56,7 @@ const struct acl_user acl_users[] = {
 	  "+hset",
 	  "+hexists",
 	  "+zrange",
-	  "(%W~@receipts +xadd)"}},
+	  "(%W~@receipts-public +xadd)"}},
 	{"publisher",
 	 "a program that publishes: reads no channel",
 	 {"~@", "%RW~@uid:*", "%RW~@scheduled", "%RW~@withdrawn", "%RW~@withdrawn-private",
@@ -135,8 +135,8 @@ const struct acl_user acl_users[] = {
 	  "+smembers", ADD_TO_AUDIT, "(%R~@audit +xrange +xrevrange +xinfo|stream)"}},
 	{"auditor",
 	 "reads what was done and what became of events, changes nothing",
-	 {"%R~@audit", "%R~@receipts", "%R~@lost", "+xrange", "+xrevrange", "+xlen",
-	  "+xinfo|stream"}},
+	 {"%R~@audit", "%R~@receipts", "%R~@receipts-public", "%R~@lost", "+xrange", "+xrevrange",
+	  "+xlen", "+xinfo|stream"}},
 	{"notices",
 	 "who looks after texts: what waits, what was not served, releases",
 	 {"~@",		  "~@sms:row:*",    "~@sms:batch:*",  "~@sms:open",

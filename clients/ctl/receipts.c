@@ -101,6 +101,8 @@ int ctl_receipts(struct ctl *c, int argc, char **argv)
 	if (e)
 		return e;
 	e = ctl_redis_each(&r, "receipts", "-", on_entry, &q);
+	if (e == 0)
+		e = ctl_redis_each(&r, "receipts-public", "-", on_entry, &q);
 	ctl_redis_close(&r);
 	return e;
 }

@@ -65,9 +65,11 @@ def the_outer_daemons_password_reads_nothing_private_and_reaches_boards_places_a
         may_not(outer, "EXISTS", b.key(key))
     outer.hset(b.key("cursors-public"), "wall", "1 9-9 9-9 9-9 9-9")
     outer.hset(b.key("lease-public:wall"), mapping={"instance": "00", "until": "9999999999999"})
-    b.r.xadd(b.key("receipts"), {"name": "x"})
-    outer.execute_command("XADD", b.key("receipts"), *EMPTY)
-    assert b.r.xlen(b.key("receipts")) == 0
+    for key in ("receipts", "receipts-public"):
+        b.r.xadd(b.key(key), {"name": "x"})
+    outer.execute_command("XADD", b.key("receipts-public"), *EMPTY)
+    may_not(outer, "XADD", b.key("receipts"), *EMPTY)
+    assert (b.r.xlen(b.key("receipts")), b.r.xlen(b.key("receipts-public"))) == (1, 0)
     may_not(outer, "XADD", b.key("public"), "*", "e", "x")
     may_not(outer, "HSET", b.key("durable-public"), "gateway", "1")
 
@@ -98,7 +100,9 @@ def with_it_a_gateway_is_neither_silenced_nor_moved_nor_told_of(b):
         answer = outer.execute_command("FCALL", call[0], 1, BASE, *call[1:])
         assert answer in (0, [0]), (call, answer)
     for call in (["dibao_durable", "set-board", "gateway", "1", "x"], ["dibao_durable", "forget", "gateway", "x"], ["dibao_durables"],
-                 ["dibao_receipt", "gateway", "aa", "1", "1", "k", "1", "1", ""]):
+                 ["dibao_receipt", "gateway", "aa", "1", "1", "k", "1", "1", ""],
+                 ["dibao_receipt", "gateway", "aa", "1", "1", "k", "1", "1", "", "board"],
+                 ["dibao_receipt", "", "aa", "1", "1", "k", "1", "1", ""]):
         try:
             said = outer.execute_command("FCALL", call[0], 1, BASE, *call[1:])
             raise AssertionError(f"may {call}: {said}")
@@ -151,8 +155,10 @@ def a_stolen_board_takes_its_own_durable_name_and_no_other(b):
     for name in ("wall-2", "gate-1"):
         assert o.refusal("wall", view="public", name=name) == (REFUSED, "durable: that name is not granted")
     thief.send(b"R", {"id": 1, "key": b"never-shown", "st": 1, "at": 1})
-    until(lambda: thief.receive(0.02) is not None and b.r.xlen(b.key("receipts")) == 1, "its receipt is stored", every=0)
-    assert b.r.xrange(b.key("receipts"))[0][1][b"name"] == b"wall-1", "under its own name"
+    until(lambda: thief.receive(0.02) is not None and b.r.xlen(b.key("receipts-public")) == 1, "its receipt is stored", every=0)
+    assert b.r.xlen(b.key("receipts")) == 0, "beside the others'"
+    assert b.r.xrange(b.key("receipts-public"))[0][1][b"name"] == b"wall-1", "under its own name"
+    assert "wall-1" in dibaoctl(b, "-c", b.d.config, "receipts", "never-shown")[0], "the operator sees it with the others'"
 
 
 @test

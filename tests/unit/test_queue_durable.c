@@ -134,6 +134,13 @@ static void a_boards_name_has_keys_of_its_own_and_is_nobody_elses(void **state)
 	r = call("renew", TTL, "wall", "aa", "1", "1", "board", "aa", "1", "1");
 	assert_number(r->element[0], 1);
 	assert_number(r->element[1], 1);
+	assert_error(call("receipt", "wall", "aa", "1", "1", "k", "1", "17", ""), "DIBAO_STALE");
+	assert_error(call("receipt", "board", "aa", "1", "1", "k", "1", "17", "", "board"),
+		     "DIBAO_STALE");
+	(void)call("receipt", "wall", "aa", "1", "1", "k", "1", "17", "", "board");
+	(void)call("receipt", "", "aa", "0", "0", "k", "1", "17", "", "board");
+	assert_int_equal(length_of("receipts"), 0);
+	assert_int_equal(length_of("receipts-public"), 2);
 	assert_number(call("unlease", "wall", "aa", "1", "1"), 1);
 	assert_string_equal(field_of("lease-public:wall", "until"), "0");
 }
