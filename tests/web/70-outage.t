@@ -265,4 +265,4 @@ test('over a cache of which the disk kept a part there is a page, never blank no
 	await b.stop();
 });
 
-run(end, 4);
+run(end, 5);
