@@ -53,6 +53,22 @@ static void a_load_ends_where_one_that_is_under_way_begins(void **state)
 	assert_int_equal(find(f, STORED - 300, &s, &first), HISTORY_HERE);
 	assert_int_equal(s->n, 300);
 	assert_int_equal(history_counters(f->history)->n_loads, 2);
+	assert_int_equal(history_counters(f->history)->n_records, 700);
+}
+
+/* By it a Redis that came back is compared: in the gaps between slices all would seem new. */
+static void the_ring_begins_behind_the_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct segment *s;
+	uint32_t first;
+
+	all_is_past(f);
+	assert_int_equal(find(f, STORED - 300, &s, &first), HISTORY_WAIT);
+	wait_until(f, f->n_loaded == 1);
+	assert_int_equal(find(f, STORED - 300, &s, &first), HISTORY_HERE);
+	assert_ptr_equal(s->next, history_ring(f->history, PUB));
+	assert_int_equal(history_oldest(f->history, PUB).ms, STORED);
 }
 
 static void slices_are_read_ahead_so_far_and_no_farther(void **state)
@@ -208,6 +224,7 @@ int main(void)
 		TEST(all_that_redis_holds_comes_once_and_in_order),
 		TEST(a_range_is_read_once_however_many_sessions_wait_for_it),
 		TEST(a_load_ends_where_one_that_is_under_way_begins),
+		TEST(the_ring_begins_behind_the_slices),
 		TEST(slices_are_read_ahead_so_far_and_no_farther),
 		TEST(so_many_loads_are_under_way_in_a_channel_and_no_more),
 		TEST(slices_keep_to_their_bytes_and_the_one_unused_for_longest_goes),

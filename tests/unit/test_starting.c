@@ -324,6 +324,59 @@ static void an_error_of_redis_is_not_taken_for_a_name_that_is_not_registered(voi
 	wait_active(f, k);
 }
 
+static void a_lease_runs_from_when_it_was_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t asked = boottime_usec();
+	struct session *s = wait_active(f, client_named(f, "gw"));
+
+	assert_in_range(s->lease_until_usec, asked + LONG_MS * 1000ull,
+			boottime_usec() + LONG_MS * 1000ull);
+}
+
+/* From WELCOME on nothing may be skipped: the place must be on disk by then. */
+static void who_could_not_write_its_first_place_is_not_let_in(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_new(f);
+
+	durable(f, "gw");
+	redis(f, "FUNCTION LOAD REPLACE %s",
+	      "#!lua name=dibao\n"
+	      "redis.register_function('dibao_lease', function() return {1, 1, 1, 1, ''} end)\n"
+	      "redis.register_function('dibao_cursors', function() return {0} end)");
+	k->hello.durable = text("gw");
+	say_hello(k);
+	wait_until(f, session_of(f, k));
+	wait_until(f, !session_of(f, k));
+	assert_int_equal(k->n_told[WIRE_WELCOME], 0);
+	load_functions(f);
+	say_hello(k);
+	wait_active(f, k);
+}
+
+static void a_standby_that_is_tried_twice_becomes_active_once(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_new(f);
+	struct session *s;
+
+	durable(f, "gw");
+	redis(f, "FCALL dibao_lease 1 " BASE " gw other %d host:2 other", LONG_MS);
+	k->hello.durable = text("gw");
+	say_hello(k);
+	wait_until(f, k->n_told[WIRE_STANDBY]);
+	s = session_of(f, k);
+	redis(f, "HSET " BASE "lease:gw until 0");
+	starting_retry_standby(f->sessions, s, boottime_usec());
+	starting_retry_standby(f->sessions, s, boottime_usec());
+	wait_active(f, k);
+	settle(f);
+	turn(f);
+	assert_int_equal(k->n_told[WIRE_WELCOME], 1);
+	assert_int_equal(f->sessions->n_active, 1);
+}
+
 static void a_standby_asks_again_by_itself(void **state)
 {
 	struct fixture *f = *state;
@@ -400,6 +453,9 @@ int main(void)
 		TEST(without_redis_one_is_dropped_without_a_word_and_comes_again),
 		TEST(an_answer_of_redis_that_makes_no_sense_lets_nobody_in),
 		TEST(an_error_of_redis_is_not_taken_for_a_name_that_is_not_registered),
+		TEST(a_lease_runs_from_when_it_was_asked_for),
+		TEST(who_could_not_write_its_first_place_is_not_let_in),
+		TEST(a_standby_that_is_tried_twice_becomes_active_once),
 		TEST(a_standby_asks_again_by_itself),
 		TEST(a_standby_asks_when_the_lease_may_be_free),
 		TEST(a_standby_outlasts_redis),
