@@ -291,6 +291,21 @@ static void the_tails_place_is_stored_within_its_second_and_never_goes_back(void
 	wait_until(f, run(f, "HGET " BASE "tail private") == (long long)strlen("1234-1"));
 }
 
+static void a_place_that_redis_refuses_is_stored_when_it_takes_it(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, NULL);
+	run(f, "FUNCTION FLUSH");
+	housekeeping_tail(f->keeper, DIBAO_CHANNEL_PRIVATE, (struct entry_id){5, 1});
+	for (int64_t end = now_ms(CLOCK_MONOTONIC) + 2500; now_ms(CLOCK_MONOTONIC) < end;) {
+		assert_true(sd_event_run(f->event, 20 * 1000) >= 0);
+	}
+	assert_int_equal(run(f, "EXISTS " BASE "tail"), 0);
+	load_functions(f);
+	wait_until(f, run(f, "HGET " BASE "tail private") == (long long)strlen("5-1"));
+}
+
 static void add_old(struct fixture *f, const char *channel, uint64_t age_ms, int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -578,6 +593,7 @@ int main(void)
 		TEST(who_was_hidden_until_a_time_is_shown_again_when_it_is_past_and_nobody_else),
 		TEST(what_was_released_is_told_and_so_is_what_was_lost_until_it_is_settled),
 		TEST(the_tails_place_is_stored_within_its_second_and_never_goes_back),
+		TEST(a_place_that_redis_refuses_is_stored_when_it_takes_it),
 		TEST(old_entries_are_trimmed_by_their_channels_age_in_steps),
 		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),
 		TEST(a_boards_name_keeps_what_is_public_alone_whatever_stands_for_its_place),
