@@ -300,6 +300,8 @@ for text, who, change in (("less is granted than before", "gate", {"types": "awa
 def told(s, seconds=15):
     """(reason, text) of the first goodbye, whatever its reason."""
     heard, control = [], s.control
+    if s.welcome:
+        s.said = float("inf")  # no word more of its own: it could cross the goodbye, and be told no-session too
     s.control = lambda kind, m: (heard.append((m["why"], m["text"])) or []) if kind == b"G" else control(kind, m)
     until(lambda: s.receive(0.02, ack=False) is not None and heard, "it is told", seconds, 0)
     return heard[0]
