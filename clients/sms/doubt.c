@@ -14,6 +14,7 @@
 #include "core.h"
 
 #include "log.h"
+#include "log_ids.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static struct item *in_doubt(struct core *c, const char *uid, unsigned attempt)
 static void unanswered(const char *gateway, const char *why)
 {
 	if (log_limited("doubt"))
-		log_text(LOG_WARNING,
+		log_told(LOG_WARNING, LOG_ID_GATEWAY, NULL,
 			 "%s: does not say whether it holds texts that may have been sent: %s; "
 			 "they wait",
 			 gateway, why);

@@ -97,6 +97,15 @@ def receipts_of_two_texts_name_them_and_a_receipt_that_comes_twice_does_not(b):
         assert receipt(sms, "two-reports", 8, b=b, more=f"&f=&r={r}") == 200
     assert receipt(sms, "same", 8, token="0" * 32, more="&r=forged") == 200
     assert named(b) == {"two-ids": "receipts", "two-reports": "receipts"}, named(b)
+    b.ctl("setup", "--acl", "--apply", "--passwords", b.dir, "notices")
+    with open(b.path("notices.password")) as f:
+        who = redis_client.Redis(unix_socket_path=b.redis_socket, username="notices", password=f.read().strip())
+    assert set(who.zrange(b.key("sms:twice"), 0, -1)) == {b"two-ids", b"two-reports"}
+    try:
+        who.zrem(b.key("sms:twice"), "two-ids")
+        assert False, "who looks after texts can make a double forgotten"
+    except redis_client.exceptions.ResponseError as e:
+        assert "permission" in str(e).lower(), e
     out = b.ctl("sms", "twice")
     assert re.search(r"delivered +penalty +two-ids: receipts tell of two texts of one attempt", out), out
     assert re.search(r"2  arrived twice: receipts tell of two texts of one attempt", out), out
