@@ -195,8 +195,9 @@ typedef void (*step_fn)(struct core *c, struct item *i, bool ok, void *userdata)
 void step_write(struct core *c, struct item *i, const struct step *s, step_fn fn, void *userdata);
 /* Where an item waits that is not busy. A final one is removed: i is gone if this is false. */
 bool step_place(struct core *c, struct item *i);
-/* It waits for the release of its batch; who is to release it is told, once a batch. */
-void step_hold(struct item *i);
+/* It waits for the release of its batch, until it would come too late; who is to release it is
+ * told, once a batch. */
+void step_hold(struct core *c, struct item *i);
 void step_tell_batch(struct batch *b);
 /* What an ended one is called: reason word and code. */
 void step_reason(char *buf, size_t cap, const struct step *s);

@@ -273,7 +273,8 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 {
 	struct core *c = a->in->c;
 	struct outbox_call *call = outbox_begin(c->outbox, "dibao_sms_take", true);
-	int64_t now = core_now_ms(), due = quiet_due(&c->quiet, now, ev->urgent);
+	int64_t now = core_now_ms(), due = quiet_due(&c->quiet, now, ev->urgent),
+		deadline = quiet_deadline(ev);
 	struct dibao_str ref, mailbox;
 	char batch[BATCH_ID_MAX] = "", reason[96];
 	struct step s;
@@ -302,7 +303,7 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 	pair(call, "t", ev->type_name);
 	pair(call, "o", ev->org);
 	number(call, "at", ev->at);
-	number(call, "x", ev->expires);
+	number(call, "x", deadline < INT64_MAX ? deadline : 0);
 	if (dibao_event_str(ev, "body.mailbox", &mailbox) == 0)
 		pair(call, "mb", mailbox);
 	if (!notice_is_final(s.to) || s.to == NOTICE_PARKED)

@@ -452,7 +452,13 @@ static void on_fetched(int result, const redisReply *reply, void *userdata)
 
 static void timer_over(struct core *c, struct item *i)
 {
-	if (i->state == NOTICE_AMBIGUOUS)
+	if (i->in_batch) /* nobody released it in time */
+		step_write(c, i,
+			   &(struct step){.to = NOTICE_FAILED,
+					  .reason = NOTICE_REASON_TOO_LATE,
+					  .unserved = true},
+			   NULL, NULL);
+	else if (i->state == NOTICE_AMBIGUOUS)
 		doubt_over(c, i);
 	else
 		step_write(c, i,
@@ -489,7 +495,7 @@ void sender_run(struct core *c, int64_t now_ms)
 
 		backlog_unwait(c->backlog, i);
 		if (i->lane == LANE_BULK && batch_must_wait(i->batch)) {
-			step_hold(i);
+			step_hold(c, i);
 			continue;
 		}
 		if (i->refused | i->later)

@@ -70,9 +70,12 @@ void step_tell_batch(struct batch *b)
 		 b->n, b->limit, b->id);
 }
 
-void step_hold(struct item *i)
+void step_hold(struct core *c, struct item *i)
 {
 	batch_hold(i->batch, i);
+	if (i->deadline_ms < INT64_MAX &&
+	    backlog_wait(c->backlog, i, LANE_TIMERS, i->deadline_ms) < 0)
+		abort(); /* no memory for an index of 8 bytes */
 	step_tell_batch(i->batch);
 }
 
@@ -90,7 +93,7 @@ bool step_place(struct core *c, struct item *i)
 	case NOTICE_QUEUED:
 	case NOTICE_HELD:
 		if (i->lane == LANE_BULK && batch_must_wait(i->batch))
-			step_hold(i);
+			step_hold(c, i);
 		else
 			e = backlog_wait(c->backlog, i, i->lane, i->due_ms);
 		break;
@@ -318,8 +321,8 @@ static bool by_another(struct core *c, struct item *i, const struct gateway *g, 
 	return true;
 }
 
-void step_of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
-		  bool by_carrier, struct step *ret, int64_t now_ms)
+static void of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
+		    bool by_carrier, struct step *ret, int64_t now_ms)
 {
 	struct code_action a =
 		codes_find(c->codes, g ? g->ops->name : "*", code, code ? strlen(code) : 0);
@@ -368,4 +371,15 @@ void step_of_code(struct core *c, struct item *i, const struct gateway *g, const
 				     .code = code,
 				     .due_ms = later(now_ms, a.retry_after_s, i->attempt)};
 	}
+}
+
+void step_of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
+		  bool by_carrier, struct step *ret, int64_t now_ms)
+{
+	of_code(c, i, g, code, by_carrier, ret, now_ms);
+	if (ret->to == NOTICE_HELD && ret->due_ms >= i->deadline_ms)
+		*ret = (struct step){.to = NOTICE_FAILED,
+				     .reason = NOTICE_REASON_TOO_LATE,
+				     .code = code,
+				     .unserved = true};
 }

@@ -272,8 +272,11 @@ static void release(struct core *c, struct batch *b)
 {
 	struct item *i;
 
-	while (!batch_must_wait(b) && (i = batch_take(b)))
+	while (!batch_must_wait(b) && (i = batch_take(b))) {
+		if (i->where == LANE_TIMERS)
+			i->due_ms = core_now_ms();
 		step_place(c, i);
+	}
 }
 
 static void on_batch(int result, const redisReply *reply, void *userdata)

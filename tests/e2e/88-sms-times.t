@@ -186,6 +186,32 @@ def a_batch_waits_for_its_release_and_urgent_and_other_texts_do_not(b):
 
 
 @test
+def what_would_come_too_late_is_on_the_list_at_once_whatever_it_waits_for(b):
+    b.expected = "takes nothing"
+    sms, shim = clocked(b, batch=3, cap_day=1, gateways=[{"driver": "spool", "directory": b.path("sms-a.spool"), "rate": 2}])
+    for n in range(10):
+        b.person(f"K{n}", phone=f"154{n:08d}")
+
+    def visit(uid, n, in_ms, **more):
+        b.publish(notice(uid, "welfare_visit", badge=f"K{n}", body={**BODIES["welfare_visit"], "when": now_ms() + in_ms}, **more))
+    visit("one", 9, 5 * HOUR)
+    b.wait_state("one", "submitted")
+    visit("capped", 9, 5 * HOUR)
+    b.wait_state("capped", "failed", "too-late")
+    for n in range(9):
+        visit(f"v{n}", n, HOUR, ref="演示〔2026〕2号")
+    until(lambda: b.r.zcard(b.key("sms:open")) == 10, "all are open")
+    holds(lambda: len(sms.texts()) <= 5 and b.unserved() == {"capped"}, "the batch waits", 1.5)
+    waiting = {f"v{n}" for n in range(9)} - set(sms.texts())
+    assert len(waiting) >= 5
+    sms.kill()
+    sms.start()
+    shim.step(HOUR + 60000)
+    until(lambda: waiting | {"capped"} == b.unserved(), lambda: (waiting, b.unserved()))
+    assert all(b.state(u) == "failed" and b.row(u)["r"] == "too-late" for u in waiting)
+
+
+@test
 def the_queue_tells_what_waits_why_and_until_when(b):
     sms, shim = clocked(b, quiet=quiet(-2 * HOUR, 9 * HOUR))
     assert b.ctl("sms", "queue") == "nothing waits\n"
