@@ -266,7 +266,9 @@ def _(h):
 
 @case(SUPERSEDED, "another instance is active", "superseded")
 def _(h):
+    h.fresh(lease_ms=4500, silence_ms=10000)  # time for a renewal after the peer's last word, however slow all is
     s = h.active("wall", view="public", name="wall-1")
+    s.send(b"P")
     h.b.r.hset(h.b.key("lease-public:wall-1"), mapping={"instance": "00" * 16, "counter": "999"})
     return s
 
@@ -302,6 +304,7 @@ def told(s, seconds=15):
     heard, control = [], s.control
     if s.welcome:
         s.said = float("inf")  # no word more of its own: it could cross the goodbye, and be told no-session too
+        s.resume = lambda: None
     s.control = lambda kind, m: (heard.append((m["why"], m["text"])) or []) if kind == b"G" else control(kind, m)
     until(lambda: s.receive(0.02, ack=False) is not None and heard, "it is told", seconds, 0)
     return heard[0]
