@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-/* Opens for reading. A name without a slash is a file of $CREDENTIALS_DIRECTORY. 0, -ENOENT (also: no
- * such directory), -EPERM others than its owner may read it or it is another user's and we are not
- * root, -EINVAL not a plain file, ... */
+/* Opens for reading. A name without a slash is a file of $CREDENTIALS_DIRECTORY. 0, -ENOENT (also:
+ * no such directory), -EPERM others than its owner may read it or it is another user's and we are
+ * not root, -EINVAL not a plain file, ... */
 int credential_open(FILE **ret, const char *name);
 
 /* Its error in words, with the cure. */
