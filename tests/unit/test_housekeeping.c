@@ -1,82 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Housekeeping and the check of Redis, against a real one. */
-#include "../../daemon/housekeeping.h"
-#include "../../lib/host/log.h"
-#include "../../daemon/redis_check.h"
-#include "../../lib/queue.h"
-#include "redis_server.h"
-
-#include <errno.h>
+/* Housekeeping, against a real Redis. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-enum { DEADLINE_MS = 20000 };
-
-#define BUREAU "3205"
-#define BASE   "dibao:{3205}:"
-#define DAY    UINT64_C(86400000)
-
-struct fixture {
-	sd_event *event;
-	struct redis_server server;
-	struct redis_link *link;
-	struct housekeeping *keeper;
-	struct config *config;
-	struct queue_clock clock;
-	struct hidden hidden;
-	struct schedule *schedule;
-	redisContext *c;
-	int n_checks;
-	struct redis_check_result check;
-};
-
-static int64_t now_ms(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-#define wait_until(f, condition)                                                                   \
-	do {                                                                                       \
-		int64_t end_ = now_ms(CLOCK_MONOTONIC) + DEADLINE_MS;                              \
-		while (!(condition)) {                                                             \
-			if (now_ms(CLOCK_MONOTONIC) > end_) {                                      \
-				fail_msg("waited in vain for: %s", #condition);                    \
-			}                                                                          \
-			assert_true(sd_event_run((f)->event, 20 * 1000) >= 0);                     \
-		}                                                                                  \
-	} while (0)
-
-static void start_with(struct fixture *f, const char *const *extra)
-{
-	struct redis_link_options opt = {
-		.event = f->event,
-		.name = "main",
-		.address = f->server.address,
-		.connect_timeout_ms = 2000,
-		.command_timeout_ms = 5000,
-	};
-
-	redis_server_start(&f->server, extra);
-	f->c = redisConnectUnix(f->server.socket);
-	assert_non_null(f->c);
-	assert_int_equal(redis_link_new(&f->link, &opt), 0);
-	wait_until(f, redis_link_is_up(f->link));
-}
-
-static void load_functions(struct fixture *f)
-{
-	struct dibao_error err;
-
-	if (queue_setup(f->c, BUREAU, &err) < 0) {
-		fail_msg("setup: %s", err.reason);
-	}
-}
+#include "housekeeping_fixture.h"
 
 static int set_up(void **state)
 {
@@ -104,54 +33,6 @@ static int set_up(void **state)
 }
 
 /* Redis is started by the test itself, with options. */
-static int set_up_bare(void **state)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-
-	assert_non_null(f);
-	log_open("test");
-	assert_true(sd_event_new(&f->event) >= 0);
-	redis_server_init(&f->server);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	housekeeping_free(f->keeper);
-	schedule_free(f->schedule);
-	redis_link_free(f->link);
-	hidden_done(&f->hidden);
-	redisFree(f->c);
-	config_free(f->config);
-	redis_server_done(&f->server);
-	sd_event_unref(f->event);
-	free(f);
-	return 0;
-}
-
-/* The integer that a command replies, or the length of its text or array. */
-static long long run(struct fixture *f, const char *fmt, ...)
-{
-	redisReply *r;
-	long long n;
-	va_list ap;
-
-	va_start(ap, fmt);
-	r = redisvCommand(f->c, fmt, ap);
-	va_end(ap);
-	assert_non_null(r);
-	if (r->type == REDIS_REPLY_ERROR) {
-		fail_msg("redis: %s", r->str);
-	}
-	n = r->type == REDIS_REPLY_INTEGER ? r->integer
-	    : r->type == REDIS_REPLY_ARRAY ? (long long)r->elements
-					   : (long long)r->len;
-	freeReplyObject(r);
-	return n;
-}
 
 static void publish(struct fixture *f, const char *uid, int64_t not_before)
 {
@@ -468,126 +349,10 @@ static void keeping_house_may_end_with_everything_on_its_way(void **state)
 	}
 }
 
-/* ---- the check ---- */
-
-static void on_check(const struct redis_check_result *result, void *userdata)
-{
-	struct fixture *f = userdata;
-
-	f->n_checks++;
-	f->check = *result;
-}
-
-static const struct redis_check_result *check(struct fixture *f, uint64_t cap_bytes)
-{
-	f->n_checks = 0;
-	assert_int_equal(redis_check(f->link, BUREAU, cap_bytes, on_check, f), 0);
-	wait_until(f, f->n_checks == 1);
-	return &f->check;
-}
-
-static void a_safe_redis_passes_without_a_word(void **state)
-{
-	struct fixture *f = *state;
-	const char *const extra[] = {"--appendfsync", "always", NULL};
-
-	start_with(f, extra);
-	load_functions(f);
-	assert_true(check(f, 0)->ok);
-	assert_int_equal(f->check.found, 0);
-	assert_string_equal(f->check.text, "");
-}
-
-static void without_fsync_always_it_warns_and_passes(void **state)
-{
-	struct fixture *f = *state;
-
-	start_with(f, NULL);
-	load_functions(f);
-	assert_true(check(f, 0)->ok);
-	assert_int_equal(f->check.found, REDIS_WARN_FSYNC);
-	assert_non_null(strstr(f->check.text, "appendfsync is everysec"));
-}
-
-static void each_fault_is_found_with_the_command_that_cures_it(void **state)
-{
-	struct fixture *f = *state;
-	const char *const extra[] = {"--maxmemory-policy", "allkeys-lru", "--maxmemory", "100mb",
-				     NULL};
-
-	start_with(f, extra);
-	run(f, "CONFIG SET appendonly no");
-	assert_false(check(f, 70 * 1024 * 1024)->ok);
-	assert_int_equal(f->check.found & REDIS_FAULTS, REDIS_FAULT_AOF | REDIS_FAULT_EVICTION |
-								REDIS_FAULT_FUNCTIONS |
-								REDIS_FAULT_CAP);
-	assert_non_null(strstr(f->check.text, "redis-cli CONFIG SET appendonly yes"));
-	assert_non_null(strstr(f->check.text, "redis-cli CONFIG SET maxmemory-policy noeviction"));
-	assert_non_null(strstr(f->check.text, "dibaoctl setup"));
-	assert_non_null(strstr(f->check.text, "cap_bytes is 73400320"));
-	run(f, "CONFIG SET appendonly yes");
-	run(f, "CONFIG SET maxmemory-policy noeviction");
-	load_functions(f);
-	assert_true(check(f, 60 * 1024 * 1024)->ok);
-	assert_int_equal(check(f, 0)->cap_bytes, 62914560);
-}
-
-static void other_functions_are_not_taken_for_ours(void **state)
-{
-	struct fixture *f = *state;
-
-	start_with(f, NULL);
-	run(f, "FUNCTION LOAD %s",
-	    "#!lua name=dibao\nredis.register_function{function_name='dibao_version',"
-	    "callback=function() return '99 abc' end, flags={'no-writes'}}");
-	assert_false(check(f, 0)->ok);
-	assert_int_equal(f->check.found & REDIS_FAULTS, REDIS_FAULT_FUNCTIONS);
-	assert_non_null(strstr(f->check.text, "another version (99 abc"));
-}
-
-static void a_replica_is_refused_by_its_role(void **state)
-{
-	struct fixture *f = *state;
-
-	start_with(f, NULL);
-	load_functions(f);
-	run(f, "REPLICAOF 127.0.0.1 1");
-	f->link = redis_link_free(f->link);
-	redisFree(f->c);
-	f->c = NULL;
-	{
-		struct redis_link_options opt = {.event = f->event,
-						 .name = "main",
-						 .address = f->server.address,
-						 .connect_timeout_ms = 2000,
-						 .command_timeout_ms = 5000};
-
-		assert_int_equal(redis_link_new(&f->link, &opt), 0);
-	}
-	wait_until(f, redis_link_is_up(f->link));
-	assert_false(check(f, 0)->ok);
-	assert_true(f->check.found & REDIS_FAULT_ROLE);
-	assert_non_null(strstr(f->check.text, "this Redis is a slave"));
-}
-
-static void a_link_lost_during_the_check_is_an_answer_too(void **state)
-{
-	struct fixture *f = *state;
-
-	start_with(f, NULL);
-	load_functions(f);
-	assert_int_equal(redis_check(f->link, BUREAU, 0, on_check, f), 0);
-	f->link = redis_link_free(f->link);
-	assert_int_equal(f->n_checks, 1);
-	assert_false(f->check.ok);
-	assert_true(f->check.found & REDIS_FAULT_UNKNOWN);
-}
-
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN); /* as dibaod does */
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define BARE(name) cmocka_unit_test_setup_teardown(name, set_up_bare, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(scheduled_events_are_released_when_due_and_not_before),
 		TEST(who_was_hidden_until_a_time_is_shown_again_when_it_is_past_and_nobody_else),
@@ -602,12 +367,6 @@ int main(void)
 		TEST(an_id_from_the_future_is_alarmed_and_stops_trimming),
 		TEST(the_queues_time_is_kept_turn_by_turn_and_a_turn_is_a_second),
 		TEST(keeping_house_may_end_with_everything_on_its_way),
-		BARE(a_safe_redis_passes_without_a_word),
-		BARE(without_fsync_always_it_warns_and_passes),
-		BARE(each_fault_is_found_with_the_command_that_cures_it),
-		BARE(other_functions_are_not_taken_for_ours),
-		BARE(a_replica_is_refused_by_its_role),
-		BARE(a_link_lost_during_the_check_is_an_answer_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
