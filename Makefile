@@ -177,7 +177,8 @@ web: all $(WEB) ## the board's page in Chromium; screenshots in build/web/shots
 test: deps ## everything: all set-up, all tests
 	@$(MAKE) --no-print-directory test-all
 test-all: all unit-programs $(WEB)
-	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t) $(wildcard tests/web/*.t)
+	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP HARNESS_RULESFILE=tests/rules.yml \
+		prove --timer -j $(or $(JOBS),2) $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t) $(wildcard tests/web/*.t)
 
 .PHONY: run
 run: deps ## start it all on a private Redis and play the seed events; Ctrl-C ends it
