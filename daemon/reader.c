@@ -24,6 +24,7 @@
  */
 #include "reader_parts.h"
 
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
@@ -33,8 +34,10 @@
 
 enum {
 	REPLY_BYTES = 8 * 1024 * 1024,
-	BLOCK_MS = 1000,
+	BLOCK_MS = 500,
+	BLOCK_BEHIND_MS = 20, /* not known to be at the end: an answer soon */
 	BLOCK_GRACE_MS = 5000,
+	CURRENT_USEC = 1500000,
 	RETRY_MS = 200,
 };
 
@@ -49,6 +52,7 @@ static const enum dibao_channel read_order[DIBAO_CHANNEL_COUNT] = {
 struct tail_request {
 	struct reader *reader;
 	unsigned count;
+	uint64_t sent_usec; /* CLOCK_BOOTTIME */
 };
 
 void reader_retry_later(struct reader *r)
@@ -244,11 +248,32 @@ static void work_off(struct reader *r, size_t n)
 	}
 }
 
+bool reader_is_current(const struct reader *r)
+{
+	return boottime_usec() - r->end_usec < CURRENT_USEC;
+}
+
+/* The answer to what was asked then held all there was, and it is handed on. */
+static void note_end(struct reader *r, uint64_t asked_usec)
+{
+	r->was_behind |= !reader_is_current(r);
+	if (r->n_held == 0) {
+		r->end_usec = asked_usec;
+	}
+	if (r->was_behind && reader_is_current(r)) {
+		r->was_behind = false;
+		if (r->on_current) {
+			r->on_current(r, r->userdata);
+		}
+	}
+}
+
 static void on_tail(struct redis_link *l, const redisReply *reply, void *userdata)
 {
 	struct tail_request *q = userdata;
 	struct reader *r = q->reader;
-	unsigned count = q->count;
+	uint64_t sent_usec = q->sent_usec;
+	unsigned count = q->count, generation;
 	size_t bytes = 0;
 	ssize_t n;
 
@@ -267,7 +292,8 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 		reader_fetch(r);
 		return;
 	}
-	if (reply->type == REDIS_REPLY_NIL) { /* nothing came within BLOCK_MS */
+	if (reply->type == REDIS_REPLY_NIL) { /* nothing came while it waited */
+		note_end(r, sent_usec);
 		reader_fetch(r);
 		return;
 	}
@@ -287,7 +313,11 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 		reader_fetch(r);
 		redis_link_flush(r->tail_link);
 	}
+	generation = r->generation;
 	work_off(r, (size_t)n);
+	if ((size_t)n < count && r->generation == generation) {
+		note_end(r, sent_usec);
+	}
 	reader_fetch(r);
 }
 
@@ -322,7 +352,9 @@ void reader_fetch(struct reader *r)
 	q->reader = r;
 	q->count = tail_count(r);
 	(void)snprintf(count, sizeof count, "%u", q->count);
-	(void)snprintf(block, sizeof block, "%d", BLOCK_MS);
+	q->sent_usec = boottime_usec();
+	r->was_behind |= !reader_is_current(r);
+	(void)snprintf(block, sizeof block, "%d", r->was_behind ? BLOCK_BEHIND_MS : BLOCK_MS);
 	for (int i = 0; i < DIBAO_CHANNEL_COUNT; i++) {
 		n += is_read(r, read_order[i]);
 	}
@@ -382,6 +414,7 @@ int reader_new(struct reader **ret, const struct reader_options *opt)
 	r->userdata = opt->userdata;
 	r->on_entries = opt->on_entries;
 	r->on_planned = opt->public_only ? NULL : opt->on_planned;
+	r->on_current = opt->on_current;
 	r->count_limit = READER_COUNT_MAX;
 	k = queue_key(r->base, sizeof r->base, opt->bureau, "");
 	if (k >= 0) {
@@ -430,6 +463,7 @@ int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COU
 	memcpy(r->read, after, sizeof r->read);
 	memcpy(r->taken, after, sizeof r->taken);
 	r->scheduling_read = (struct entry_id){0, 0};
+	r->end_usec = 0;
 	r->is_started = true;
 	reader_fetch(r);
 	return 0;

@@ -40,6 +40,8 @@ struct reader_options {
 	/* The schedule took in an event, or gave one up. NULL: that is not read, and neither by a
 	 * reader of public channels. */
 	void (*on_planned)(struct reader *r, const struct planned *p, void *userdata);
+	/* reader_is_current() was false and is true. May be NULL. */
+	void (*on_current)(struct reader *r, void *userdata);
 };
 
 /* The links outlive the reader or are freed before it, in either order. */
@@ -51,6 +53,8 @@ struct reader *reader_free(struct reader *r);
  * is started again. */
 int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COUNT]);
 void reader_stop(struct reader *r); /* no more on_entries until started */
+/* Has all that was published until one and a half seconds ago been handed on? */
+bool reader_is_current(const struct reader *r);
 
 /* The answer is there, its entries not yet checked: it covers up to `end`. The time to ask for what
  * follows, so that Redis works while we do. */

@@ -34,12 +34,15 @@ struct reader {
 	void (*on_entries)(struct reader *r, enum dibao_channel c, const struct entry *entries,
 			   size_t n, struct entry_id upto, void *userdata);
 	void (*on_planned)(struct reader *r, const struct planned *p, void *userdata);
+	void (*on_current)(struct reader *r, void *userdata);
 
 	char base[QUEUE_KEY_MAX];
 	char keys[DIBAO_CHANNEL_COUNT][QUEUE_KEY_MAX], scheduling_key[QUEUE_KEY_MAX];
 	struct entry_id scheduling_read;
 	struct entry_id read[DIBAO_CHANNEL_COUNT];  /* the next XREAD asks for what is after */
 	struct entry_id taken[DIBAO_CHANNEL_COUNT]; /* handed on or held up to here */
+	uint64_t end_usec; /* CLOCK_BOOTTIME: all that was published by then is handed on */
+	bool was_behind;   /* it was not current when it asked, or an answer came */
 	bool is_started;
 	bool public_only;
 	unsigned generation;	      /* up by one at each start and stop */

@@ -84,6 +84,21 @@ static void on_entries(struct reader *r, enum dibao_channel c, const struct entr
 		feed_live(s->feed, c, seg, first, (uint32_t)n);
 }
 
+static void on_current(struct reader *r, void *userdata)
+{
+	struct server *s = userdata;
+
+	(void)r;
+	sessions_beat_soon(s->sessions);
+}
+
+static bool is_current(void *userdata)
+{
+	const struct server *s = userdata;
+
+	return reader_is_current(s->reader);
+}
+
 static void on_planned(struct reader *r, const struct planned *p, void *userdata)
 {
 	struct server *s = userdata;
@@ -298,7 +313,8 @@ static int make_parts(struct server *s)
 							    .range_link = s->range,
 							    .userdata = s,
 							    .on_entries = on_entries,
-							    .on_planned = on_planned});
+							    .on_planned = on_planned,
+							    .on_current = on_current});
 	if (r < 0)
 		return r;
 	r = history_new(&s->history, &(struct history_options){.reader = s->reader,
@@ -347,6 +363,7 @@ static int make_parts(struct server *s)
 							    .budget_bytes = c->budget_bytes,
 							    .catchup_percent = c->catchup_percent,
 							    .userdata = s,
+							    .is_current = is_current,
 							    .on_gone = on_gone});
 	if (r < 0)
 		return r;

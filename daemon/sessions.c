@@ -348,6 +348,12 @@ static void beat(struct sessions *m, struct session *s)
 	}
 }
 
+void sessions_beat_soon(struct sessions *m)
+{
+	for (struct session *s = m->first; s; s = s->next)
+		s->beat_due_usec = 0;
+}
+
 static int on_tick(sd_event_source *src, uint64_t usec, void *userdata)
 {
 	struct sessions *m = userdata;

@@ -86,6 +86,9 @@ unsigned sessions_set_policy(struct sessions *m, const struct access *policy);
 /* Events were published again under new ids, up to these: frames up to there may hold repeats. */
 void sessions_expect_repeats(struct sessions *m, const struct entry_id upto[DIBAO_CHANNEL_COUNT]);
 
+/* What a position frame says has changed: all get theirs at the next tick. */
+void sessions_beat_soon(struct sessions *m);
+
 /* Drain, first step: no new sessions, no new frames. True when nothing is in flight any more. */
 void sessions_drain_begin(struct sessions *m);
 bool sessions_drained(const struct sessions *m);

@@ -144,4 +144,39 @@ def two_daemons_take_in_what_was_put_in_by_hand_once(b):
     assert b.r.xlen(b.key("private")) == 400, "doubles are taken away"
 
 
+class TailLine(Proxy):
+    """To Redis. When hushed it lets nothing through that reads the streams' tail; the rest goes on."""
+
+    def __init__(self, b):
+        super().__init__(b, b.redis_socket, b.path("line.sock"))
+        self.tails, self.hushed = set(), False
+
+    def forward(self, s):
+        if self.hushed and s in self.tails:
+            return time.sleep(0.001)
+        super().forward(s)
+
+    def heard(self, s, data):
+        if b"XREAD" in data:
+            self.tails |= {s, self.pairs[s]}
+
+
+@test
+def who_has_no_name_is_not_told_that_it_has_all_by_a_daemon_that_does_not_read(b):
+    b.start_redis()
+    b.setup()
+    line = TailLine(b)
+    stuck = b.daemon(redis=line.where, **FAST).start()
+    other = b.daemon(**FAST).start()
+    r = b.recorder("plain", endpoints=[stuck.tcp, other.tcp])
+    b.publish_many(10, "one")
+    r.wait_for(generated(10, "one"))
+    line.hushed = True
+    b.publish_many(10, "two")
+    holds(lambda: not r.said("^connecting") and not generated(10, "two") & set(r.uids()),
+          "it is served, and gets nothing", 3.5)  # more than what a subscriber asks for anew
+    stuck.kill()
+    r.wait_for(generated(10, "one") | generated(10, "two"))
+
+
 run()
