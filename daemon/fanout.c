@@ -106,7 +106,7 @@ static int send_frame(struct fanout *f, struct session *s, enum dibao_channel c,
 		return -EAGAIN;
 	if (entry_id_cmp(frame->after, s->at[c].repeats) < 0)
 		d.flags |= WIRE_DATA_MAY_REPEAT;
-	if (f->opt.is_current && !f->opt.is_current(f->opt.userdata))
+	if (f->opt.is_current && !f->opt.is_current(c, f->opt.userdata))
 		d.flags |= WIRE_DATA_REPLAY;
 	d.token = next_token(f);
 	r = session_flight_add(s, c, d.token, frame->end, frame->bytes, &d.number);

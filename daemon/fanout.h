@@ -36,10 +36,10 @@ struct fanout_options {
 	size_t budget_bytes;
 	unsigned catchup_percent;
 	void *userdata;
-	/* Has what comes next been read from Redis up to (nearly) now? Until then what is sent is
+	/* Has this channel been read from Redis up to (nearly) now? Until then what is sent is
 	 * marked as a replay: a subscriber without a place here takes a frame that is none for the
 	 * word that it has all up to that frame's clock. NULL: always. */
-	bool (*is_current)(void *userdata);
+	bool (*is_current)(enum dibao_channel c, void *userdata);
 	/* The peer is gone. Called from inside any call of this module, also again for the same
 	 * one: mark it ended, detach and free it later, in a turn of its own. */
 	void (*on_gone)(struct session *s, void *userdata);

@@ -146,9 +146,10 @@ static bool is_scheduling(const struct reader *r, const redisReply *key)
 	return key->type == REDIS_REPLY_STRING && strcmp(r->scheduling_key, key->str) == 0;
 }
 
-/* The reply's entries into r->batch, and what is to be read next. Their number, or -EBADMSG: not
- * what XREAD replies. */
-static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_bytes)
+/* The reply's entries into r->batch, and what is to be read next. Their number, *ret_n of each
+ * channel, or -EBADMSG: not what XREAD replies. */
+static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_bytes,
+		       unsigned ret_n[DIBAO_CHANNEL_COUNT])
 {
 	struct entry_id last[DIBAO_CHANNEL_COUNT];
 	size_t n = 0, bytes = 0;
@@ -176,6 +177,7 @@ static ssize_t collect(struct reader *r, const redisReply *reply, size_t *ret_by
 		    entries->elements > READER_COUNT_MAX) {
 			return -EBADMSG;
 		}
+		ret_n[c] = (unsigned)entries->elements;
 		for (size_t i = 0; i < entries->elements; i++) {
 			struct read_entry *e = &r->batch[n++];
 
@@ -248,23 +250,42 @@ static void work_off(struct reader *r, size_t n)
 	}
 }
 
-bool reader_is_current(const struct reader *r)
+static bool is_read(const struct reader *r, enum dibao_channel c)
 {
-	return boottime_usec() - r->end_usec < CURRENT_USEC;
+	return !r->public_only || c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW;
 }
 
-/* The answer to what was asked then held all there was, and it is handed on. */
-static void note_end(struct reader *r, uint64_t asked_usec)
+bool reader_is_current(const struct reader *r, enum dibao_channel c)
 {
-	r->was_behind |= !reader_is_current(r);
-	if (r->n_held == 0) {
-		r->end_usec = asked_usec;
-	}
-	if (r->was_behind && reader_is_current(r)) {
-		r->was_behind = false;
-		if (r->on_current) {
-			r->on_current(r, r->userdata);
+	return boottime_usec() - r->end_usec[c] < CURRENT_USEC;
+}
+
+static bool is_behind(const struct reader *r)
+{
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		if (is_read(r, (enum dibao_channel)c) &&
+		    !reader_is_current(r, (enum dibao_channel)c)) {
+			return true;
 		}
+	}
+	return false;
+}
+
+/* The answer to what was asked then is handed on. A channel of which it has less than was asked for
+ * is at its end: each by itself, so that what floods one tells nothing to those of another. */
+static void note_ends(struct reader *r, uint64_t asked_usec, const unsigned n[DIBAO_CHANNEL_COUNT],
+		      unsigned count)
+{
+	bool was_behind = r->was_behind || is_behind(r);
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT && r->n_held == 0; c++) {
+		if (n[c] < count) {
+			r->end_usec[c] = asked_usec;
+		}
+	}
+	r->was_behind = is_behind(r);
+	if (was_behind && !r->was_behind && r->on_current) {
+		r->on_current(r, r->userdata);
 	}
 }
 
@@ -273,7 +294,7 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 	struct tail_request *q = userdata;
 	struct reader *r = q->reader;
 	uint64_t sent_usec = q->sent_usec;
-	unsigned count = q->count, generation;
+	unsigned count = q->count, generation, ns[DIBAO_CHANNEL_COUNT] = {0};
 	size_t bytes = 0;
 	ssize_t n;
 
@@ -293,11 +314,11 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 		return;
 	}
 	if (reply->type == REDIS_REPLY_NIL) { /* nothing came while it waited */
-		note_end(r, sent_usec);
+		note_ends(r, sent_usec, ns, count);
 		reader_fetch(r);
 		return;
 	}
-	n = collect(r, reply, &bytes);
+	n = collect(r, reply, &bytes, ns);
 	if (n < 0) {
 		reader_log_fault("cannot read the streams", reply);
 		reader_retry_later(r);
@@ -315,8 +336,8 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 	}
 	generation = r->generation;
 	work_off(r, (size_t)n);
-	if ((size_t)n < count && r->generation == generation) {
-		note_end(r, sent_usec);
+	if (r->generation == generation) {
+		note_ends(r, sent_usec, ns, count);
 	}
 	reader_fetch(r);
 }
@@ -326,11 +347,6 @@ static unsigned tail_count(const struct reader *r)
 	size_t n = REPLY_BYTES / (DIBAO_CHANNEL_COUNT * (r->mean_bytes + 512));
 
 	return n < 1 ? 1 : n > r->count_limit ? r->count_limit : (unsigned)n;
-}
-
-static bool is_read(const struct reader *r, enum dibao_channel c)
-{
-	return !r->public_only || c == DIBAO_CHANNEL_PUBLIC || c == DIBAO_CHANNEL_PUBLIC_NOW;
 }
 
 void reader_fetch(struct reader *r)
@@ -353,7 +369,7 @@ void reader_fetch(struct reader *r)
 	q->count = tail_count(r);
 	(void)snprintf(count, sizeof count, "%u", q->count);
 	q->sent_usec = boottime_usec();
-	r->was_behind |= !reader_is_current(r);
+	r->was_behind |= is_behind(r);
 	(void)snprintf(block, sizeof block, "%d", r->was_behind ? BLOCK_BEHIND_MS : BLOCK_MS);
 	for (int i = 0; i < DIBAO_CHANNEL_COUNT; i++) {
 		n += is_read(r, read_order[i]);
@@ -463,7 +479,7 @@ int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COU
 	memcpy(r->read, after, sizeof r->read);
 	memcpy(r->taken, after, sizeof r->taken);
 	r->scheduling_read = (struct entry_id){0, 0};
-	r->end_usec = 0;
+	memset(r->end_usec, 0, sizeof r->end_usec);
 	r->is_started = true;
 	reader_fetch(r);
 	return 0;

@@ -40,7 +40,7 @@ struct reader_options {
 	/* The schedule took in an event, or gave one up. NULL: that is not read, and neither by a
 	 * reader of public channels. */
 	void (*on_planned)(struct reader *r, const struct planned *p, void *userdata);
-	/* reader_is_current() was false and is true. May be NULL. */
+	/* Of some channel reader_is_current() was false, and is true of all. May be NULL. */
 	void (*on_current)(struct reader *r, void *userdata);
 };
 
@@ -53,8 +53,8 @@ struct reader *reader_free(struct reader *r);
  * is started again. */
 int reader_start(struct reader *r, const struct entry_id after[DIBAO_CHANNEL_COUNT]);
 void reader_stop(struct reader *r); /* no more on_entries until started */
-/* Has all that was published until one and a half seconds ago been handed on? */
-bool reader_is_current(const struct reader *r);
+/* Has all that was published in it until one and a half seconds ago been handed on? */
+bool reader_is_current(const struct reader *r, enum dibao_channel c);
 
 /* The answer is there, its entries not yet checked: it covers up to `end`. The time to ask for what
  * follows, so that Redis works while we do. */

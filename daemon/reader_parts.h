@@ -41,8 +41,9 @@ struct reader {
 	struct entry_id scheduling_read;
 	struct entry_id read[DIBAO_CHANNEL_COUNT];  /* the next XREAD asks for what is after */
 	struct entry_id taken[DIBAO_CHANNEL_COUNT]; /* handed on or held up to here */
-	uint64_t end_usec; /* CLOCK_BOOTTIME: all that was published by then is handed on */
-	bool was_behind;   /* it was not current when it asked, or an answer came */
+	/* CLOCK_BOOTTIME: all that was published by then is handed on */
+	uint64_t end_usec[DIBAO_CHANNEL_COUNT];
+	bool was_behind; /* one was not current when it was asked for */
 	bool is_started;
 	bool public_only;
 	unsigned generation;	      /* up by one at each start and stop */

@@ -92,11 +92,11 @@ static void on_current(struct reader *r, void *userdata)
 	sessions_beat_soon(s->sessions);
 }
 
-static bool is_current(void *userdata)
+static bool is_current(enum dibao_channel c, void *userdata)
 {
 	const struct server *s = userdata;
 
-	return reader_is_current(s->reader);
+	return reader_is_current(s->reader, c);
 }
 
 static void on_planned(struct reader *r, const struct planned *p, void *userdata)

@@ -67,8 +67,12 @@ def play(b, hidden):
     def listen(who, start, view, **more):
         s = RawSubscriber(b.d.tcp, curve=o.curve(who), start=start, view=view, **more)
         s.open()
-        until(lambda: s.receive(0.02) is not None and s.welcome, "it is welcome", every=0)
+        until(lambda: s.receive(0.02) is not None and s.welcome and is_live(s) >= set(s.welcome["chans"]),
+              "it is welcome, and the daemon knows that it has read all", every=0)
         return s
+
+    def is_live(s):
+        return {f[0][2] for _, f in s.log if f[0][:1] == b"D" and not f[0][1] & 2}
     wall, reader = listen("wall", "new", "public"), listen("reader", "new", "full")
     seen = {wall: 0, reader: 0}
 
