@@ -205,19 +205,22 @@ static void adapt_count(struct reader *r, size_t mean_bytes)
 	}
 }
 
-static void hold_rest(struct reader *r, size_t from, size_t n)
+static bool hold_rest(struct reader *r, size_t from, size_t n)
 {
-	if (from < n && held_add(r, r->batch + from, n - from) < 0) {
-		/* Then it is as if it had not been read: the request on its way is void too, and
-		 * the retry reads on from the last entry that was handed on or held. */
-		log_text(LOG_ERR, "no memory to hold entries, reading them again");
-		void_pending(r);
-		memcpy(r->read, r->taken, sizeof r->read);
-		reader_retry_later(r);
+	if (from == n || held_add(r, r->batch + from, n - from) == 0) {
+		return true;
 	}
+	/* Then it is as if it had not been read: the request on its way is void too, and the retry
+	 * reads on from the last entry that was handed on or held. */
+	log_text(LOG_ERR, "no memory to hold entries, reading them again");
+	void_pending(r);
+	memcpy(r->read, r->taken, sizeof r->read);
+	reader_retry_later(r);
+	return false;
 }
 
-static void work_off(struct reader *r, size_t n)
+/* False: not all of it is handed on or held, or we were stopped. */
+static bool work_off(struct reader *r, size_t n)
 {
 	struct chunk k = {.reader = r};
 	unsigned generation = r->generation;
@@ -232,7 +235,7 @@ static void work_off(struct reader *r, size_t n)
 		}
 		/* on_entries() may have stopped us, or started us elsewhere. */
 		if (r->generation != generation) {
-			return;
+			return false;
 		}
 		if (held_is_not_needed(&e->raw, e->channel, chunk_next(&k))) {
 			chunk_pass(&k, &e->raw);
@@ -245,9 +248,7 @@ static void work_off(struct reader *r, size_t n)
 	if (r->generation == generation) {
 		chunk_flush(&k);
 	}
-	if (r->generation == generation) {
-		hold_rest(r, i, n);
-	}
+	return r->generation == generation && hold_rest(r, i, n);
 }
 
 static bool is_read(const struct reader *r, enum dibao_channel c)
@@ -294,7 +295,7 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 	struct tail_request *q = userdata;
 	struct reader *r = q->reader;
 	uint64_t sent_usec = q->sent_usec;
-	unsigned count = q->count, generation, ns[DIBAO_CHANNEL_COUNT] = {0};
+	unsigned count = q->count, ns[DIBAO_CHANNEL_COUNT] = {0};
 	size_t bytes = 0;
 	ssize_t n;
 
@@ -334,9 +335,7 @@ static void on_tail(struct redis_link *l, const redisReply *reply, void *userdat
 		reader_fetch(r);
 		redis_link_flush(r->tail_link);
 	}
-	generation = r->generation;
-	work_off(r, (size_t)n);
-	if (r->generation == generation) {
+	if (work_off(r, (size_t)n)) {
 		note_ends(r, sent_usec, ns, count);
 	}
 	reader_fetch(r);
