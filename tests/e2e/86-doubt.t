@@ -6,32 +6,15 @@ import collections
 from sms_test import *
 
 
-class Between:
+class Between(SendsmsServer):
     """Stands between dibao-sms and sendsms. hold: what it says to a text: "pass" hands the text on and the answer back;
     "answer" hands the text on, and keeps the answer; "text" keeps the text. What it keeps is gone when its client is."""
 
     def __init__(self, port):
         self.port, self.hold, self.seen, self.answered = port, {}, [], []
-        self.s = socket.socket()
-        self.s.bind(("127.0.0.1", 0))
-        self.s.listen(64)
-        self.url = f"http://127.0.0.1:{self.s.getsockname()[1]}/cgi-bin/sendsms"
-        threading.Thread(target=self.serve, daemon=True).start()
+        super().__init__()
 
-    def serve(self):
-        while True:
-            c, _ = self.s.accept()
-            threading.Thread(target=self.one, args=(c,), daemon=True).start()
-
-    def one(self, c):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += c.recv(65536)
-        head, _, body = data.partition(b"\r\n\r\n")
-        length = int(re.search(rb"Content-Length: (\d+)", head).group(1))
-        while len(body) < length:
-            body += c.recv(65536)
-        number = re.search(rb"X-Kannel-To: (\d+)", head).group(1).decode()
+    def took(self, c, number, head, body):
         self.seen.append(number)
         hold = self.hold.get(number, "pass")
         if hold == "text":

@@ -351,12 +351,10 @@ def receipt(sms, uid, type, n=1, token=None, b=None, code="UNDELIV", more=""):
         return e.code
 
 
-class Sendsms:
-    """What a sendsms may say that a real one rarely does: answers(number, text) -> bytes to write, or None: nothing,
-    or "close": the connection, once the request was read."""
+class SendsmsServer:
+    """Takes what dibao-sms posts to a sendsms, each in a thread of its own: took(client, number, head, body)."""
 
-    def __init__(self, answers):
-        self.answers, self.got, self.over = answers, [], False
+    def __init__(self):
         self.s = socket.socket()
         self.s.bind(("127.0.0.1", 0))
         self.s.listen(64)
@@ -376,7 +374,18 @@ class Sendsms:
         length = int(re.search(rb"Content-Length: (\d+)", head).group(1))
         while len(body) < length:
             body += c.recv(65536)
-        number = re.search(rb"X-Kannel-To: (\d+)", head).group(1).decode()
+        self.took(c, re.search(rb"X-Kannel-To: (\d+)", head).group(1).decode(), head, body)
+
+
+class Sendsms(SendsmsServer):
+    """What a sendsms may say that a real one rarely does: answers(number, text) -> bytes to write, or None: nothing,
+    or "close": the connection, once the request was read."""
+
+    def __init__(self, answers):
+        self.answers, self.got, self.over = answers, [], False
+        super().__init__()
+
+    def took(self, c, number, head, body):
         self.got.append((number, body.decode()))
         a = self.answers(len(self.got))
         if a is None:
