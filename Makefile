@@ -178,7 +178,8 @@ test: deps ## everything: all set-up, all tests
 	@$(MAKE) --no-print-directory test-all
 test-all: all unit-programs $(WEB)
 	@DIBAO_BUILD=$(abspath $(BUILD)) CMOCKA_MESSAGE_OUTPUT=TAP HARNESS_RULESFILE=tests/rules.yml \
-		prove --timer -j $(or $(JOBS),2) $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t) $(wildcard tests/web/*.t)
+		prove --timer -j $(or $(JOBS),2) $(UNITS) $(if $(FUZZ),tests/fuzz/replay.t) $(wildcard tests/e2e/*.t) $(wildcard tests/web/*.t) \
+		2> >(tee $(BUILD)/tests/said >&2) || { echo "What failed, once more ($(BUILD)/tests/said has all of it):"; tail -n 60 $(BUILD)/tests/said; false; }
 
 .PHONY: run
 run: deps ## start it all on a private Redis and play the seed events; Ctrl-C ends it
