@@ -54,9 +54,14 @@ static void on_entry(const redisReply *entry, void *userdata)
 static int print_since(struct ctl *c, struct ctl_redis *r, int64_t since_ms)
 {
 	char from[24];
+	size_t n;
+	int e;
 
 	snprintf(from, sizeof from, "%lld", (long long)since_ms);
-	return ctl_redis_each(r, "audit", from, on_entry, c);
+	e = ctl_redis_each(r, "audit", from, on_entry, c, &n);
+	if (e == 0)
+		ctl_none(c, n);
+	return e;
 }
 
 static int print_last(const struct ctl *c, struct ctl_redis *r, const struct query *q)
@@ -69,6 +74,7 @@ static int print_last(const struct ctl *c, struct ctl_redis *r, const struct que
 		return e;
 	for (size_t i = page->elements; i > 0; i--)
 		print_one(c, page->element[i - 1]);
+	ctl_none(c, page->elements);
 	freeReplyObject(page);
 	return 0;
 }

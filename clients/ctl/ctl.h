@@ -59,6 +59,9 @@ int ctl_error(const struct dibao_error *err);
 
 /* output.c. One line; takes the object. */
 void ctl_put_json(struct json_t *j);
+/* A list of nothing says so, lest it be taken for a command that did nothing; as JSON it has no
+ * lines. */
+void ctl_none(const struct ctl *c, size_t n);
 /* Unix ms as the clock on the wall here shows it: "2026-11-25 18:30:00". */
 enum { CTL_TIME = 32 };
 const char *ctl_local_time(char buf[CTL_TIME], int64_t ms);

@@ -86,7 +86,7 @@ schedule hide unhide receipts roster sms unserved audit keygen access types"
 		return
 		;;
 	--name)
-		_dibaoctl_words "$(_dibaoctl_ask durable list | awk '{ print $1 }')"
+		_dibaoctl_words "$(_dibaoctl_ask durable list | awk 'NF > 1 { print $1 }')"
 		return
 		;;
 	esac
@@ -179,9 +179,9 @@ _dibaoctl_noun()
 		esac
 	elif ((COMP_CWORD == _dibaoctl_verb_at + 2)) && [[ $prev != list ]]; then
 		case $verb in
-		durable | quarantine) _dibaoctl_words "$(_dibaoctl_ask "$verb" list | awk '{ print $1 }')" ;;
+		durable | quarantine) _dibaoctl_words "$(_dibaoctl_ask "$verb" list | awk 'NF > 1 { print $1 }')" ;;
 		lost) _dibaoctl_words "$(_dibaoctl_ask lost list | awk '/^[0-9]/ { print $1 }')" ;;
-		schedule) _dibaoctl_words "$(_dibaoctl_ask schedule list | awk '{ print $NF }')" ;;
+		schedule) _dibaoctl_words "$(_dibaoctl_ask schedule list | awk 'NF > 1 { print $NF }')" ;;
 		esac
 	fi
 }

@@ -31,6 +31,7 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 		return e;
 	for (size_t i = 0; i + 3 < all->elements; i += 4)
 		print_one(c, all->element + i);
+	ctl_none(c, all->elements);
 	freeReplyObject(all);
 	return 0;
 }

@@ -59,7 +59,7 @@ int ctl_lost(struct ctl *c, int argc, char **argv)
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list") ? ctl_redis_each(&r, "lost", "-", print_one, c)
+	e = !strcmp(verb, "list") ? ctl_redis_list(&r, c, "lost", print_one)
 				  : ctl_redis_act(c, &r, "dibao_settle", argv[2], "id", "settled",
 						  "no such loss");
 	ctl_redis_close(&r);

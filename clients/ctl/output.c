@@ -19,6 +19,12 @@ void ctl_done(const struct ctl *c, const char *what, const char *name, const cha
 		ctl_put_json(json_pack("{s:s, s:s}", what, name, "result", result));
 }
 
+void ctl_none(const struct ctl *c, size_t n)
+{
+	if (n == 0 && !c->json)
+		puts("none");
+}
+
 const char *ctl_local_time(char buf[CTL_TIME], int64_t ms)
 {
 	time_t t = (time_t)(ms / 1000);

@@ -102,7 +102,7 @@ int ctl_quarantine(struct ctl *c, int argc, char **argv)
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = !strcmp(verb, "list")    ? ctl_redis_each(&r, "quarantine", "-", on_entry, c)
+	e = !strcmp(verb, "list")    ? ctl_redis_list(&r, c, "quarantine", on_entry)
 	    : !strcmp(verb, "show")  ? show(c, &r, argv[2])
 	    : !strcmp(verb, "retry") ? retry(c, &r, argv[2])
 				     : ctl_redis_act(c, &r, "dibao_drop", argv[2], "id", "dropped",

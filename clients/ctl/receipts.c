@@ -21,6 +21,7 @@ struct query {
 	const char *uid;
 	uint8_t pid[DIBAO_PID_BYTES];
 	bool has_pid;
+	size_t n; /* found */
 };
 
 static bool concerns(const struct query *q, const redisReply *entry)
@@ -81,16 +82,19 @@ static void print_one(const struct ctl *c, const redisReply *e)
 
 static void on_entry(const redisReply *entry, void *userdata)
 {
-	const struct query *q = userdata;
+	struct query *q = userdata;
 
-	if (concerns(q, entry))
+	if (concerns(q, entry)) {
+		q->n++;
 		print_one(q->ctl, entry);
+	}
 }
 
 int ctl_receipts(struct ctl *c, int argc, char **argv)
 {
 	struct query q = {.ctl = c, .uid = ctl_operand(&argc, argv)};
 	struct ctl_redis r;
+	size_t n;
 	int e;
 
 	if (!q.uid || argc > 1)
@@ -100,9 +104,11 @@ int ctl_receipts(struct ctl *c, int argc, char **argv)
 	e = ctl_redis_open(&r, c, true);
 	if (e)
 		return e;
-	e = ctl_redis_each(&r, "receipts", "-", on_entry, &q);
+	e = ctl_redis_each(&r, "receipts", "-", on_entry, &q, &n);
 	if (e == 0)
-		e = ctl_redis_each(&r, "receipts-public", "-", on_entry, &q);
+		e = ctl_redis_each(&r, "receipts-public", "-", on_entry, &q, &n);
+	if (e == 0 && q.has_pid) /* else not all of them were looked at, and that was said */
+		ctl_none(c, q.n);
 	ctl_redis_close(&r);
 	return e;
 }

@@ -140,10 +140,11 @@ const char *ctl_redis_field(const redisReply *entry, const char *name)
 }
 
 int ctl_redis_each(struct ctl_redis *r, const char *stream, const char *from,
-		   void (*fn)(const redisReply *entry, void *userdata), void *userdata)
+		   void (*fn)(const redisReply *entry, void *userdata), void *userdata,
+		   size_t *ret_n)
 {
 	char at[48];
-	size_t n = PAGE;
+	size_t n = PAGE, all = 0;
 
 	snprintf(at, sizeof at, "%.40s", from);
 	while (n == PAGE) {
@@ -154,13 +155,26 @@ int ctl_redis_each(struct ctl_redis *r, const char *stream, const char *from,
 		if (e)
 			return e;
 		n = page->elements;
+		all += n;
 		for (size_t i = 0; i < n; i++)
 			fn(page->element[i], userdata);
 		if (n)
 			snprintf(at, sizeof at, "(%.40s", page->element[n - 1]->element[0]->str);
 		freeReplyObject(page);
 	}
+	*ret_n = all;
 	return 0;
+}
+
+int ctl_redis_list(struct ctl_redis *r, struct ctl *c, const char *stream,
+		   void (*fn)(const redisReply *entry, void *userdata))
+{
+	size_t n;
+	int e = ctl_redis_each(r, stream, "-", fn, c, &n);
+
+	if (e == 0)
+		ctl_none(c, n);
+	return e;
 }
 
 bool ctl_redis_is_id(const char *text)

@@ -35,9 +35,13 @@ int ctl_redis_command(struct ctl_redis *r, redisReply **ret, const char *fmt, ..
 const redisReply *ctl_redis_value(const redisReply *entry, const char *name);
 const char *ctl_redis_field(const redisReply *entry, const char *name);
 /* Each entry of a stream from this id on ("-": all), a page at a time, so that memory is bounded
- * however many there are. 0 or a sysexits code, said. */
+ * however many there are. 0 and their number, or a sysexits code, said. */
 int ctl_redis_each(struct ctl_redis *r, const char *stream, const char *from,
-		   void (*fn)(const redisReply *entry, void *userdata), void *userdata);
+		   void (*fn)(const redisReply *entry, void *userdata), void *userdata,
+		   size_t *ret_n);
+/* A whole stream as a verb's list, with what it says of an empty one; fn has c. */
+int ctl_redis_list(struct ctl_redis *r, struct ctl *c, const char *stream,
+		   void (*fn)(const redisReply *entry, void *userdata));
 /* Is it an entry's id ("1795622807135-0")? */
 bool ctl_redis_is_id(const char *text);
 /* base + suffix; borrowed until the next call. */

@@ -36,6 +36,7 @@ static int list(const struct ctl *c, struct ctl_redis *r)
 		n = page->elements / 2;
 		for (size_t i = 0; i < n; i++)
 			print_one(c, page->element[2 * i]->str, page->element[2 * i + 1]->str);
+		ctl_none(c, at + n);
 		freeReplyObject(page);
 	}
 	return 0;

@@ -155,7 +155,7 @@ def what_is_set_aside_can_be_seen_tried_again_and_dropped(b):
     ctl(b, "quarantine", "retry", bad["id"], code=DATAERR)
     assert ctl(b, "quarantine", "retry", place["id"]) == "new\n"
     ctl(b, "quarantine", "drop", bad["id"])
-    assert ctl(b, "quarantine", "list") == ""
+    assert ctl(b, "quarantine", "list") == "none\n"
     for verb in ("show", "retry", "drop"):
         ctl(b, "quarantine", verb, bad["id"], code=DATAERR)
     r.wait_for({"wrong-place"})
@@ -230,7 +230,7 @@ def receipts_tell_what_became_of_one_event(b):
     one, = rows(ctl(b, "--json", "receipts", "e-7"))
     assert one["name"] == "gateway" and one["state"] == "queued", one
     assert re.search("gateway.*queued", ctl(b, "receipts", "e-7"))
-    assert ctl(b, "receipts", "e-99") == ""
+    assert ctl(b, "receipts", "e-99") == "none\n" and ctl(b, "--json", "receipts", "e-99") == ""
 
 
 @test
@@ -245,6 +245,22 @@ def what_a_board_told_of_an_event_is_found_by_its_uid_where_the_view_key_can_be_
     os.unlink(b.view_key)
     p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "receipts", "shown-1"], capture_output=True, text=True)
     assert p.stdout == "" and "receipts of boards are left out: view_key_file" in p.stderr, p
+
+
+@test
+def a_list_of_nothing_says_so_and_as_json_has_no_lines(b):
+    b.start()
+    lists = (["durable", "list"], ["quarantine", "list"], ["lost", "list"], ["schedule", "list"], ["receipts", "a"], ["audit"],
+             ["audit", "--last", "5"])
+    b.r.delete(b.key("audit"))
+    for args in lists:
+        assert ctl(b, *args) == "none\n", args
+        assert ctl(b, *args, "--json") == "", args
+    for words in (["durable", "forget"], ["tail", "--name"], ["quarantine", "show"], ["lost", "settle"], ["schedule", "cancel"]):
+        assert complete(b, "-c", b.d.config, *words, "") == [], words
+    ctl(b, "durable", "set", "none")
+    assert complete(b, "-c", b.d.config, "durable", "forget", "") == ["none"]
+    assert ctl(b, "durable", "list").startswith("none  ") and len(ctl(b, "audit").splitlines()) == 1
 
 
 @test
