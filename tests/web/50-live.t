@@ -56,7 +56,7 @@ test('an award fills the screen as it is published, and the rotation comes back 
 });
 
 test('of one document there is one moment, people who come with it join it, and it is right at every size', async () => {
-	const on = await hung([]);
+	const on = await hung([], { sections: { show: { moment_ms: '120s' } } });
 	const page = await open(on);
 	const party = many(7, (i) => promotion(i, { ref: '演公辅〔2026〕21号', age: 0 }));
 	await b.publish(party.slice(0, 2));
@@ -69,14 +69,21 @@ test('of one document there is one moment, people who come with it join it, and 
 		equal((await faults(page)).join('\n'), '', `faults at ${width}×${height}`);
 		await shot(page, `moment-document-${width}x${height}`);
 	}
-	const pids = await page.locator('#moment.in .name').count();
-	equal(pids, 7, 'people');
-	// Taken back: off the screen within two seconds, out of the moment too.
-	const from = Date.now();
-	await b.publish(party.slice(0, 6).map((e) => ({ v: 1, uid: `${e.uid}-back`, type: e.type, at: Date.now(), org: e.org, person: e.person, issuer: e.issuer, retracts: e.uid, body: { reason: '录入差错' } })));
-	await until('six are gone', async () => (await page.locator('#moment.in .name').count()) === 1, 10);
-	console.log(`# withdrawn from the screen ${Date.now() - from} ms after dibaoctl was started`);
-	if (Date.now() - from > 2000 * (process.env.DIBAO_SLOW || 1)) throw new Error('more than two seconds');
+	equal(await page.locator('#moment.in .name').count(), 7, 'people');
+	// Taken back: off the screen within two seconds, out of the moment too. Thrice, for the middle one: a machine may sleep for two seconds.
+	const took = [];
+	for (const left of [5, 3, 1]) {
+		const gone = page.evaluate((left) => new Promise((resolve) => {
+			const look = () => document.querySelectorAll('#moment.in .name').length === left && resolve(Date.now());
+			new MutationObserver(look).observe(document.getElementById('moment'), { subtree: true, childList: true });
+		}), left);
+		await b.publish(party.slice(left - 1, left + 1).map((e) => ({ v: 1, uid: `${e.uid}-back`, type: e.type, at: Date.now(), org: e.org, person: e.person, issuer: e.issuer, retracts: e.uid, body: { reason: '录入差错' } })));
+		const published = Date.now();
+		await until(`${left} are left`, async () => (await page.locator('#moment.in .name').count()) === left);
+		took.push((await gone) - published);
+	}
+	console.log(`# withdrawn from the screen ${took.join(', ')} ms after it was published`);
+	if (took.sort((a, b) => a - b)[1] > 2000) throw new Error(`more than two seconds: ${took}`);
 	await page.close();
 	await on.stop();
 });
@@ -97,9 +104,8 @@ test('who is hidden until a time leaves the wall, and is back by itself when it 
 	await until('it is back', async () => {
 		await page.clock.runFor(2000);
 		return anywhere();
-	}, 15);
-	const took = Date.now() - from;
-	if (took < 3000 || took > 8000 * (process.env.DIBAO_SLOW || 1)) throw new Error(`back after ${took} ms`);
+	}, 40);
+	if (Date.now() - from < 4000) throw new Error(`back after ${Date.now() - from} ms`);
 	await page.clock.runFor(3000);
 	equal(await page.locator('#moment.in').count(), 0, 'moments of honour');
 	await page.close();
@@ -160,18 +166,49 @@ const TROUBLES = {
 	'dibao-board is stopped': [(on) => on.signal('SIGSTOP'), (on) => on.signal('SIGCONT')],
 };
 
+// How old the daemon's last heartbeat was as the badge turned stale: by the time that the page was told, and
+// since it was first told of that heartbeat. A beat of real time that comes while the page's clock runs ahead sets the page
+// back, so neither alone says it.
+function ageWhenStale({ told, staleAt }) {
+	const heard = told.filter((beat) => beat.at <= staleAt && beat.heartbeat_ms !== null);
+	const last = heard.at(-1);
+	const first = heard.find((beat) => beat.heartbeat_ms === last.heartbeat_ms);
+	return Math.max(staleAt - first.at, staleAt - last.at + last.now_ms - last.heartbeat_ms);
+}
+
 for (const [trouble, [begin, undo]] of Object.entries(TROUBLES)) {
 	test(`when ${trouble} the badge says since when within 45 s, the content stays, and all is well again by itself`, async () => {
 		const on = await hung(many(8, (i) => history(award(i, { age: i }))));
-		const page = await open(on, { clock: true });
-		await until('fresh', async () => !(await stale(page)) && (await names(page)).length > 0);
+		const page = await open(on, { clock: 'still' });
+		await until('fresh', async () => {
+			await page.clock.runFor(100);
+			return !(await stale(page)) && (await names(page)).length > 0;
+		});
 		if (!/^更新于 \d\d:\d\d$/.test(await fresh(page))) throw new Error(await fresh(page));
 		await begin(on);
+		const begun = Date.now();
 		try {
-			await page.clock.runFor(10000);
-			equal(await stale(page), false, 'stale after 10 s');
-			await page.clock.runFor(35000);
-			equal(await stale(page), true, 'stale after 45 s');
+			let seen = null;
+			await until('stale', async () => {
+				await page.clock.runFor(2500);
+				seen = await page.evaluate(() => ({ told: window.told, staleAt: window.staleAt }));
+				return seen.staleAt !== null;
+			}, 60);
+			const age = ageWhenStale(seen);
+			console.log(`# stale ${age.toFixed(0)} ms after the last heartbeat, ${trouble}`);
+			if (age < 10000 || age > 45000) throw new Error(`stale ${age} ms after the last heartbeat: ${JSON.stringify(seen)}`);
+			// That the board is there, and says so again, makes no daemon live: it may only have known of a beat just before.
+			if (trouble.startsWith('dibaod')) {
+				await until('it is told again', async () => {
+					await page.clock.runFor(250);
+					return (await page.evaluate(() => window.told.length)) > seen.told.length;
+				});
+				await until('stale, told again', async () => {
+					await page.clock.runFor(2500);
+					return stale(page);
+				}, 60);
+			}
+			for (const beat of await page.evaluate(() => window.told)) if (beat.heartbeat_ms > begun) throw new Error(`told of a heartbeat ${beat.heartbeat_ms - begun} ms later`);
 			if (!/^连接中断 · 数据截至 \d\d:\d\d$/.test(await fresh(page))) throw new Error(await fresh(page));
 			if ((await names(page)).length < 1) throw new Error('the content is gone');
 			equal((await faults(page)).join('\n'), '', 'faults');
@@ -179,10 +216,11 @@ for (const [trouble, [begin, undo]] of Object.entries(TROUBLES)) {
 		} finally {
 			await undo(on);
 		}
+		// Slowly: after ten minutes of its own clock without a word the page is loaded anew.
 		await until('fresh again', async () => {
-			await page.clock.runFor(1000);
+			await page.clock.runFor(250);
 			return !(await stale(page));
-		}, 60);
+		}, 80);
 		if ((await names(page)).length < 1) throw new Error('no content after recovery');
 		await page.close();
 		await on.stop();
@@ -241,13 +279,24 @@ test('after 20,000 events the page has grown by no more than 5 MiB', async () =>
 		for (let i = 0; i < 3; i++) await session.send('HeapProfiler.collectGarbage');
 		return (await session.send('Runtime.getHeapUsage')).usedSize;
 	};
-	await page.waitForTimeout(1000);
-	const before = await heap();
+	// At rest: what came is planned and drawn, the page that went is gone (it fades for a second), and what was garbage is
+	// collected, so that a second look finds no less.
+	const settled = async () => {
+		let last = Infinity;
+		return until('the page is at rest', async () => {
+			const now = await heap();
+			const one = await page.evaluate(() => document.querySelectorAll('.page').length === 1);
+			const still = one && now > last - MIB / 20;
+			last = now;
+			if (!still) await page.waitForTimeout(500);
+			return still && now;
+		}, 60);
+	};
+	const before = await settled();
 	const nodes = () => page.evaluate(() => document.getElementsByTagName('*').length);
 	for (let i = 0; i < 20; i++) await b.publish(many(1000, (k) => history(promotion(i * 1000 + k, { ref: `演公辅〔2026〕${200 + i}号`, age: 0.5 }))));
 	await until('the last are there', async () => /另有|共 [3-9] 页|共 \d\d 页/.test(await page.textContent('#place')), 60);
-	await page.waitForTimeout(1500);
-	const grown = ((await heap()) - before) / MIB;
+	const grown = ((await settled()) - before) / MIB;
 	console.log(`# grown by ${grown.toFixed(2)} MiB; ${await nodes()} elements`);
 	if (grown > 5) throw new Error(`grown by ${grown.toFixed(2)} MiB`);
 	if ((await nodes()) > 1500) throw new Error(`${await nodes()} elements`);

@@ -33,12 +33,17 @@ async function one({ sentence, run: body }, i) {
 		return `ok ${i + 1} - ${sentence}`;
 	} catch (error) {
 		process.exitCode = 1;
-		return `not ok ${i + 1} - ${sentence}\n# ${String(error.stack).replace(/\n/g, '\n# ')}`;
+		// On stderr, for prove keeps stdout to itself; with the sentence, for others may write there too.
+		console.error(`# failed: ${sentence}\n${String(error.stack)}`.replace(/\n/g, '\n# '));
+		return `not ok ${i + 1} - ${sentence}`;
 	}
 }
 
-// finish: ends what was started, whatever happened. jobs: tests that run beside each other.
+// finish: ends what was started, whatever happened. jobs: tests that run beside each other. Words on the
+// command line choose tests by a part of their sentence.
 async function run(finish, jobs = 1) {
+	const words = process.argv.slice(2);
+	if (words.length) tests.splice(0, tests.length, ...tests.filter((t) => words.some((word) => t.sentence.includes(word))));
 	console.log(`1..${tests.length}`);
 	const results = [];
 	let next = 0;

@@ -119,14 +119,19 @@ class Bureau {
 			rest = all.pop();
 			this.said.push(...all);
 		});
+		this.process.stdin.on('error', () => {}); // it ended: who waits for its answer says so
 		this.asked = 0;
 		bureaus.push(this);
+	}
+
+	#hasEnded() {
+		return this.process.exitCode !== null || this.process.signalCode !== null;
 	}
 
 	async #answer() {
 		const n = this.asked++;
 		return until('the bureau answers', () => {
-			if (this.process.exitCode !== null) throw new Error('bureau.py ended');
+			if (this.#hasEnded()) throw new Error('bureau.py ended');
 			return this.said[n];
 		}, 30);
 	}
@@ -164,7 +169,7 @@ class Bureau {
 	}
 
 	async stop() {
-		if (this.process.exitCode !== null) return;
+		if (this.#hasEnded()) return;
 		const gone = new Promise((resolve) => this.process.once('exit', resolve));
 		this.process.stdin.end();
 		await gone;
@@ -192,7 +197,8 @@ async function launch(env = {}) {
 }
 
 // The page of a board, once it shows what the server told it. page.faults: violations of the CSP, errors.
-// options: size, motion (else reduced), clock (else the browser's own), by: a browser of its own.
+// options: size, motion (else reduced), by: a browser of its own; clock (else the browser's own): one that page.clock
+// moves, which also goes by itself, but 'still' does not.
 async function open(on, { size = [1366, 768], motion = false, clock = false, by = null } = {}) {
 	const page = await (await (by ?? (browser ??= launch()))).newPage({ viewport: { width: size[0], height: size[1] }, reducedMotion: motion ? 'no-preference' : 'reduce' });
 	page.faults = [];
@@ -204,10 +210,32 @@ async function open(on, { size = [1366, 768], motion = false, clock = false, by 
 		window.violations = [];
 		document.addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
 	});
-	if (clock) await page.clock.install();
+	if (clock) await page.clock.install({ time: Date.now() - 3600000 });
+	if (clock === 'still') await page.clock.pauseAt(Date.now());
+	if (clock) await page.addInitScript(watchHeartbeats);
 	await page.goto(on.url);
 	await page.waitForFunction(() => document.querySelector('.page.in') && document.getElementById('station').textContent);
 	return page;
+}
+
+// Inside the page, before it begins: what it is told of the daemon's heartbeats, and when its badge turned
+// stale, by the page's clock.
+function watchHeartbeats() {
+	window.told = [];
+	window.staleAt = null;
+	window.EventSource = class extends EventSource {
+		constructor(url) {
+			super(url);
+			this.addEventListener('beat', (event) => window.told.push({ at: performance.now(), ...JSON.parse(event.data) }));
+		}
+	};
+	document.addEventListener('DOMContentLoaded', () => {
+		const badge = document.getElementById('fresh');
+		new MutationObserver(() => {
+			if (!badge.classList.contains('stale')) window.staleAt = null;
+			else window.staleAt ??= performance.now();
+		}).observe(badge, { attributes: true });
+	});
 }
 
 async function place(page) {
