@@ -105,6 +105,7 @@ def an_entry_by_hand_is_sent_to_no_board_before_the_inner_daemon_has_adopted_it(
     for uid, type in (("h-1", "award"), ("h-2", "award"), ("h-2", "award"), ("h-3", "penalty")):
         b.r.xadd(b.key("public"), {"e": event(uid, type)})
     b.r.xadd(b.key("public"), {"e": event("h-4", "award", not_before=4102444800000)})
+    assert b.publish(event("s-1", "award", not_before=b.r.time()[0] * 1000 + 1200)) == "scheduled"
     b.r.xadd(b.key("public"), {"e": b"no event"})
     b.publish(event("a-1", "award"))
     shown(s, pids, 2)
@@ -113,10 +114,10 @@ def an_entry_by_hand_is_sent_to_no_board_before_the_inner_daemon_has_adopted_it(
     o.outside.start()  # with an empty ring: what lies in Redis is read as a range
     late, seen = o.wall(start="time", arg=1), {}
     shown(late, seen, 2)
-    holds(lambda: late.receive(0.01) == [], "nor in a replay", 0.5)
+    holds(lambda: late.receive(0.01) == [], "nor in a replay, nor what is due since", 1.0)
     b.d.start()
     for t, seen in ((s, pids), (late, seen)):
-        shown(t, seen, 4)
+        shown(t, seen, 5)
         holds(lambda: t.receive(0.01) == [], "the double, the penalty and the future one are not sent", 0.3)
     assert b.r.xlen(b.key("quarantine")) == 2 and private_reads(b) == []
 
@@ -153,6 +154,10 @@ def a_board_whose_name_is_registered_as_no_boards_is_refused_with_the_cure(b):
     s = o.wall(start="resume", name="wall-1")
     b.publish(event("a-1", "award"))
     shown(s, {}, 1)
+    # Nor has anybody else a board's, whatever the policy grants.
+    o.policy["gate"]["durable"] = "*"
+    o.reload()
+    assert o.refusal("gate", name="wall-1") == (REFUSED, "durable name is not registered: dibaoctl durable set NAME")
 
 
 @test

@@ -77,6 +77,32 @@ def a_reload_with_a_fault_keeps_the_old_policy_whole(b):
     receive_until(s, ["e-1"])
     _, err = dibaoctl(b, "-c", b.d.config, "access", "reload", code=75)
     assert "a board cannot get penalty" in err
+    # Nor is a policy without a fault taken up when the configuration has one.
+    o.write(good[good.index("[wall]"):])
+    b.d.configure(max_sessions=0)
+    assert "max_sessions" in dibaoctl(b, "-c", b.d.config, "access", "reload", code=75)[1]
+    b.publish(event("e-2"))
+    receive_until(s, ["e-2"])
+    p = subprocess.run([BUILD + "/bin/dibaod", "-c", b.d.config, "--check-config"], capture_output=True, text=True)
+    assert p.returncode == CONFIG and "max_sessions" in p.stderr, p.stderr
+    b.d.configure(max_sessions=10)
+    assert "1 sessions revoked" in dibaoctl(b, "-c", b.d.config, "access", "reload")[0]
+
+
+@test
+def a_session_keeps_what_it_began_with_and_gets_more_when_it_begins_anew(b):
+    o = Office(b, gate={**GATEWAY, "types": "award"}, chief={"kind": "admin", "types": "penalty", "orgs": "3205"})
+    old = o.session("gate")
+    o.policy["gate"]["types"] = "award penalty"
+    assert "0 sessions revoked" in o.reload()
+    new, chief = o.session("gate"), o.session("chief")  # whose section grants an admin events
+    b.publish(event("p-1"))
+    b.publish(event("a-1", "award"))
+    assert receive_until(new, ["p-1", "a-1"]) and receive_until(chief, ["p-1"]) == {"p-1"}
+    assert receive_until(old, ["a-1"]) == {"a-1"}
+    old.bye()
+    again = o.session("gate", start="time", arg=1)
+    assert receive_until(again, ["p-1", "a-1"]) == {"p-1", "a-1"}
 
 
 # ---- who is let in ----
@@ -277,6 +303,14 @@ def the_policy_makes_durable_names_and_their_hold_limit(b):
     o.reload()
     until(lambda: b.r.hgetall(b.key("durable")).get(b"sms-2") and
           b.r.hget(b.key("durable"), "sms-1") == b"345600000", "the reload registers them")
+    del o.policy["more"]
+    o.reload()
+    b.d.stop()
+    b.d.start()
+    until(lambda: b.d.ask("status")["counters"]["entries"] == 0 and b.r.hget(b.key("durable"), "sms-1"), "it serves")
+    assert b.r.hexists(b.key("durable"), "sms-2"), "its place is kept until somebody forgets it"
+    dibaoctl(b, "-c", b.d.config, "durable", "forget", "sms-2")
+    assert not b.r.hexists(b.key("durable"), "sms-2")
 
 
 @test

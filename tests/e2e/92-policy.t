@@ -14,7 +14,7 @@ CHANGES = int(os.environ.get("CHANGES", 300))
 TYPES = ["promotion", "award", "penalty", "welfare_visit", "mailbox_reply", "training"]
 PREFIXES = ["3", "32", "3205", "320508", "320508530000", "320506", "320581", "32050803", "3206", "11", "320500180400"]
 CODES = [HUXU, WUZHONG, "320508030000", "320581650000", "320500180400", "320600000000", "110000000000"]
-FIELDS = ("kind", "types", "orgs", "channels", "mask_names", "window")
+FIELDS = ("kind", "types", "orgs", "channels", "durable", "mask_names", "window")
 
 
 def channel(e):
@@ -73,6 +73,17 @@ def uid_of(m, uids):
     return m["uid"] if "uid" in m else uids[m["pid"]]
 
 
+def uids_of(items, uids):
+    return {uid_of(m, uids) for _, kind, m in items if kind != subscriber.WITHDRAWN}
+
+
+def hear(s):
+    """What comes. What lies there unread is no silence, however long we were away."""
+    if s.socket.poll(0):
+        s.heard = time.monotonic()
+    return s.receive(0)
+
+
 def collect(sessions, uids, done):
     """Each session's set of uids, None for who was refused; until all are done."""
     got, left = [set() for _ in sessions], set(range(len(sessions)))
@@ -82,7 +93,7 @@ def collect(sessions, uids, done):
             s = sessions[i]
             try:
                 for _ in range(20):
-                    got[i] |= {uid_of(m, uids) for _, kind, m in s.receive(0) if kind != subscriber.WITHDRAWN}
+                    got[i] |= uids_of(hear(s), uids)
                     if not s.socket.poll(0):
                         break
                 if done(s):
@@ -97,6 +108,45 @@ def collect(sessions, uids, done):
     return got
 
 
+def reached(start, arg, events, place):
+    """Those that a start by time or with the last of each channel begins with. place: see places()."""
+    return [e for e in events if (place[e["uid"]][0] >= arg if start == "time" else place[e["uid"]][1] < arg)]
+
+
+def places(b):
+    """uid: (ms of its entry, how many entries of its channel stand behind it)."""
+    out = {}
+    for c in CHANNELS:
+        entries = b.r.xrange(b.key(c))
+        out.update((msgpack.unpackb(f[b"e"])["uid"], (int(i.split(b"-")[0]), len(entries) - 1 - k))
+                   for k, (i, f) in enumerate(entries))
+    return out
+
+
+def compare(name, grant, a, have, want, of=""):
+    assert have == want, (f"SEED={SEED} {name} {grant} asks {a} {of}: "
+                          + (f"refused {have is None}, expected {want is None}" if None in (have, want) else
+                             f"lacks {some(want - have)}, has besides {some(have - want)}"))
+
+
+caught_up = lambda s: s.welcome and all(s.live.get(c) for c in s.welcome["chans"])
+
+
+def now_ms(b):
+    now = b.r.time()
+    return now[0] * 1000 + now[1] // 1000
+
+
+def read_all(b, n):
+    """All n are read. When, by the daemon's clock."""
+    until(lambda: b.d.ask("status")["counters"]["entries"] == n, "all are read")
+    return now_ms(b)
+
+
+def heard_since(ms):
+    return lambda s: s.welcome and all(s.live.get(c, 0) > ms for c in s.welcome["chans"])
+
+
 @test
 def what_is_delivered_is_what_the_reference_says(b):
     r = random.Random(SEED)
@@ -106,51 +156,112 @@ def what_is_delivered_is_what_the_reference_says(b):
     uids = {private.public_id(e["uid"]): e["uid"] for e in events}
     for e in events[:200]:
         b.publish(msgpack.packb(e))
-
-    def ask(start):
-        name = r.choice(sorted(grants))
-        a = random_ask(r, grants[name])
-        s = o.subscriber(name, start=start, arg=100000 if start == "last" else 0, **a)
-        return (name, a, start), s
-    caught_up = lambda s: s.welcome and all(s.live.get(c) for c in s.welcome["chans"])
-    cases, sessions = zip(*[ask(r.choice(["time", "last"])) for _ in range(160)])
     n = [0, 0]
 
-    def compare(cases, got, of):
-        for (name, a, start), have in zip(cases, got):
-            want = reference(grants[name], a, of)
-            assert have == want, (f"SEED={SEED} {name} {grants[name]} asks {a} from {start}: "
-                                  + (f"refused {have is None}, expected {want is None}" if None in (have, want) else
-                                     f"lacks {some(want - have)}, has besides {some(have - want)}"))
+    def ask(start, arg=0):
+        name = r.choice(sorted(grants))
+        a = random_ask(r, grants[name])
+        return (name, a, start, arg), o.subscriber(name, start=start, arg=arg, **a)
+
+    def compare_all(cases, got, of, where):
+        for (name, a, start, arg), have in zip(cases, got):
+            want = reference(grants[name], a, of if start == "new" else reached(start, arg, of, place))
+            compare(name, grants[name], a, have, want, f"from {start} {arg}, {where}")
             n[want is None] += 1
-    compare(cases, collect(sessions, uids, caught_up), events[:200])
+
+    def replays(count, of, where):
+        starts = [("time", r.choice([0, *(place[e["uid"]][0] for e in of)])) if r.random() < 0.5 else
+                  ("last", r.choice([100000, r.randint(1, 60)])) for _ in range(count)]
+        cases, sessions = zip(*[ask(*start) for start in starts])
+        compare_all(cases, collect(sessions, uids, caught_up), of, where)
+    place = places(b)
+    replays(120, events[:200], "out of memory")
     # Live: all are there first. Who would be refused is, at once.
     cases, sessions = zip(*[ask("new") for _ in range(80)])
     got = [set() if x is not None else None for x in collect_start(sessions)]
     live = [i for i, x in enumerate(got) if x is not None]
     for e in events[200:]:
         b.publish(msgpack.packb(e))
-    until(lambda: b.d.ask("status")["counters"]["entries"] == 400, "all are read")
-    after = [0]
-    now = b.r.time()
-    after[0] = now[0] * 1000 + now[1] // 1000
-    for i, x in zip(live, collect([sessions[i] for i in live], uids,
-                                  lambda s: all(s.live.get(c, 0) > after[0] for c in s.welcome["chans"]))):
+    after = read_all(b, 400)
+    for i, x in zip(live, collect([sessions[i] for i in live], uids, heard_since(after))):
         got[i] = x
-    compare(cases, got, events[200:])
+    compare_all(cases, got, events[200:], "live")
+    # A daemon that has none of it in memory.
+    b.d.stop()
+    b.d.start()
+    place = places(b)
+    replays(60, events, "out of Redis")
+    assert b.d.ask("status")["counters"]["slice_reads"] > 0 == b.d.ask("status")["counters"]["entries"]
     print(f"# SEED={SEED}: {n[0]} were served, {n[1]} refused", flush=True)
     assert n[0] > 60 and n[1] > 20, n
 
 
+@test
+def who_resumes_and_who_stood_by_gets_what_the_reference_says(b):
+    r = random.Random(SEED)
+    grants = {f"n-{i}": {**random_grant(r), "durable": f"d-{i}"} for i in range(20)}
+    o = Office(b, **{n: options(g) for n, g in grants.items()})
+    events = [random_event(r, i) for i in range(360)]
+    uids = {private.public_id(e["uid"]): e["uid"] for e in events}
+
+    def come():
+        """One of each name, each with a wish of its own that is granted."""
+        asks = []
+        for name, g in grants.items():
+            a = random_ask(r, g)
+            while reference(g, a, []) is None:
+                a = random_ask(r, g)
+            asks.append(a)
+        return asks, [o.subscriber(n, start="resume", name=g["durable"], **a) for (n, g), a in zip(grants.items(), asks)]
+
+    at = {name: dict.fromkeys(CHANNELS, 0) for name in grants}  # how many events lie behind a name's place
+
+    def compare_all(asks, sessions, early, done, n, what):
+        for (name, g), a, s, have in zip(grants.items(), asks, sessions, collect(sessions, uids, done)):
+            have |= early.get(s, set())
+            rest = [e for i, e in enumerate(events[:n]) if i >= at[name][channel(e)]]
+            compare(name, g, a, have, reference(g, a, rest), what)
+            at[name].update((c, n) for c in g["channels"] if a["view"] == "full" or c.startswith("public"))
+
+    def are(sessions, what):
+        early = {s: set() for s in sessions}
+        until(lambda: all([early[s].update(uids_of(hear(s), uids)) is None and getattr(s, what) for s in sessions]),
+              f"all are {what}", 20, 0)
+        return early
+
+    def publish(some):
+        for e in some:
+            b.publish(msgpack.packb(e))
+    asks, first = come()
+    are(first, "welcome")
+    asks_of_mates, mates = come()
+    are(mates, "standby")
+    publish(events[:120])
+    compare_all(asks, first, {}, heard_since(read_all(b, 120)), 120, "first")
+    early = are(mates, "welcome")  # each said goodbye, and another took its place
+    publish(events[120:240])
+    compare_all(asks_of_mates, mates, early, heard_since(read_all(b, 240)), 240, "as standby")
+    publish(events[240:])
+    read_all(b, 360)
+    b.d.stop()
+    b.d.start()
+    asks, third = come()
+    compare_all(asks, third, {}, caught_up, 360, "resumes, out of Redis")
+    assert b.d.ask("status")["counters"]["slice_reads"] > 0
+
+
 def collect_start(sessions):
     """Each is welcome, or None."""
-    out = []
-    for s in sessions:
-        try:
-            until(lambda: s.receive(0.01) is not None and s.welcome, "it is answered", every=0)
-            out.append(s)
-        except subscriber.Refused:
-            out.append(None)
+    out = list(sessions)
+
+    def turn():
+        for i, s in enumerate(out):
+            try:
+                assert not s or not hear(s), "nothing was published yet"
+            except subscriber.Refused:
+                out[i] = None
+        return all(not s or s.welcome for s in out)
+    until(turn, "all are answered", 20, 0.001)
     return out
 
 
@@ -251,14 +362,21 @@ class Year:
         self.events, self.by_uid = events, {e["uid"]: e for e in events}
         self.uids = {private.public_id(e["uid"]): e["uid"] for e in events}
         self.shown_names = {e["person"]["name"] for e in events if private.is_public(e)}
-        self.wanted, self.at_gateways, self.at_taps, self.n_bytes = None, set(), False, 0
+        # Names of types are given back to who asked for them.
+        self.wanted = private.needles(events, b.path("needles")) - {t.encode() for t in TYPES}
+        self.at_gateways, self.at_taps, self.n_bytes = set(), False, 0
         self.boards = [f"wall-{i}" for i in range(4)] + ["insecure"]
         self.others = ["gate-0", "gate-1"]
         self.grants = {n: random_grant(self.r, "board") for n in self.boards}
         self.grants.update({n: random_grant(self.r, "gateway") for n in self.others})
         self.history, self.version, self.started_ms = [dict(self.grants)], 0, int(time.time() * 1000)
         self.o = Office(b, **{n: options(g) for n, g in self.grants.items() if n != "insecure"})
-        self.plain = b.daemon(access=self.o.conf, insecure="yes").start()
+        where = f"tcp://127.0.0.1:{free_port()}"
+        self.plain = b.daemon(access=self.o.conf, insecure="yes", feed=where).start()
+        self.feed, self.n_fed = zmq.Context.instance().socket(zmq.SUB), 0
+        self.feed.rcvhwm = self.feed.linger = 0
+        self.feed.connect(where)
+        self.feed.subscribe("")
         self.taps = [Wiretap(b, int(self.plain.tcp.rsplit(":", 1)[1])) for _ in range(2)]
         self.keys = {n: k for n, k in self.o.keys.items() if n in self.grants}
         self.parties = [Party(self, n, b.d.tcp, n) for n in self.boards[:4] + self.others]
@@ -317,16 +435,19 @@ class Year:
             for p in self.parties:
                 p.turn()
             if i % 500 == 499 or i == self.changes - 1:
-                for p in self.parties:
-                    p.leave()
                 self.search()
+            if i == self.changes // 2:  # from here on what was before is read from Redis
+                self.what_the_operator_reads()
+                self.search()
+                for d in (self.b.d, self.plain):
+                    d.stop()
+                    d.start()
         assert n_published > 0.99 * len(self.events), f"{n_published} of {len(self.events)}"
 
     def search(self):
-        """What was said to boards since the last search; it is forgotten then."""
-        if not self.wanted:
-            self.wanted = private.needles(self.events, self.b.path("needles")) - {t.encode() for t in TYPES}
-            # (names of types are given back to who asked for them)
+        """What was said to boards since the last search; it is forgotten then. All leave."""
+        for p in self.parties:
+            p.leave()
         ids = {i for c in ("private", "private-now") for i, _ in self.b.r.xrange(self.b.key(c))}
         for p in self.parties:
             blob, p.blob = bytes(p.blob), bytearray()
@@ -338,17 +459,34 @@ class Year:
             self.at_taps = self.at_taps or any(n.encode() in t.said for n in self.shown_names)
             self.look(bytes(t.said), ids)
             t.said = bytearray(t.said[-100:])
+        fed = []
+        while self.feed.poll(0):
+            fed += self.feed.recv_multipart()
+        self.n_fed += len(fed)
+        self.look(b"".join(fed), ids)
 
     def look(self, blob, ids):
         self.n_bytes += len(blob)
         leak = private.found(self.wanted | ids, blob, self.b.path("needles"))
         assert not leak, f"{self.seed}: {len(leak)} leaked: {sorted(leak)[:5]}"
 
+    def what_the_operator_reads(self):
+        """No event's text, and nobody's name or badge, also not of what is public."""
+        people = {e["person"][k].encode() for e in self.events if "person" in e for k in ("name", "badge")}
+        for d in (self.b.d, self.plain):
+            text = d.log() + json.dumps([d.ask("status"), d.ask("clients")], ensure_ascii=False)
+            assert "DIBAO_NAME=" in text and '"slice_reads"' in text and '"lag_events"' in text
+            leak = private.found(self.wanted | people, text.encode(), self.b.path("needles"))
+            assert not leak, f"{self.seed}: the operator reads {sorted(leak)[:5]}"
+
     def tell(self):
         hidden = [e for e in self.events if not private.is_public(e)]
         control = self.at_gateways & {e["uid"].encode() for e in hidden}
         assert len(control) > len(hidden) / 10, "the search finds, at the gateways"
         assert self.at_taps, "the relay is on the wire"
+        assert self.n_fed > self.changes, "the feed is heard"
+        slices = self.b.d.ask("status")["counters"]["slice_reads"]
+        assert slices > 0, "replays were read from Redis"
         count = lambda what, names: sum(getattr(p, what) for p in self.parties if p.name in names)
         print(f"# {self.seed}: {self.changes} changes, {len(self.events)} events, {len(hidden)} of them private; boards: "
               f"{count('n_items', self.boards)} items, {count('n_revoked', self.boards)} revocations, "

@@ -149,6 +149,23 @@ def a_key_says_so_many_hellos_a_minute(b):
 
 
 @test
+def for_who_has_no_key_there_is_the_limit_of_connections_alone(b):
+    o = limited(b, curve_key_file="", insecure="yes", connections_per_address=3, connections_per_key=1, connects_per_key=1,
+                sessions_per_key=1, hellos_per_key=1)
+    o.policy["insecure"] = GATEWAY
+    o.reload()
+    held = [o.session(None, curve=False) for _ in range(3)]
+    assert len(b.d.ask("clients")["clients"]) == 3
+    fourth = o.subscriber(None, curve=False)
+    until(lambda: fourth.receive(0.02) == [] and o.status("too_many") >= 1, "a fourth is refused")
+    fourth.close()
+    assert re.search(r"connection of 127\.0\.0\.1 refused: too many connections from its address", b.d.log())
+    held.pop().bye()
+    until(lambda: connections(b) == 2, "one left")
+    o.session(None, curve=False)
+
+
+@test
 def a_message_over_the_limit_ends_its_connection_alone(b):
     o = limited(b, message_bytes="32K")
     good, bad = o.session("gate"), Peer(b.d.tcp, o.curve("other"))

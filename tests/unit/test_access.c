@@ -202,6 +202,54 @@ static void a_fault_names_file_and_line(void **state)
 		"f:6: channels: public without public-now");
 }
 
+static void an_option_stands_once_and_within_its_bounds(void **state)
+{
+	static const char *const good[] = {
+		"kind = board",	  "types = award",   "orgs = *",      "channels = public public-now",
+		"durable = a",	  "hold = 0",	     "hold = 36500d", "mask_names = no",
+		"window = 128K",  "window = 16384K", "rate = 0",      "rate = 1000000",
+		"expires = 2027-01-31"};
+	static const char *const bad[][2] = {
+		{"window = 16385K", "window: expected 131072 to 16777216 bytes"},
+		{"window = 131071", "window: expected 131072 to 16777216 bytes"},
+		{"hold = 36501d", "hold: expected 0 to 3153600000000 ms"},
+		{"hold = -1", "hold: expected 0 to"},
+		{"rate = 1000001", "rate: expected 0 to 1000000"},
+		{"rate = 5s", "rate: expected 0 to 1000000"},
+		{"kind = Board", "kind: expected board"},
+		{"expires = 2027-1-31", "expires: expected a day"},
+		{"durable = " KEY1 KEY2, "durable: expected 1 to 64"}};
+	char text[512], wanted[96];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		snprintf(text, sizeof text, "[a]\n%s\n%s\n", good[i], good[i]);
+		snprintf(wanted, sizeof wanted, "f:3: %.*s is set twice", (int)strcspn(good[i], " "),
+			 good[i]);
+		refused(text, wanted);
+		assert_null(strstr(errors, "f:2: ")); /* by itself it is well */
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(text, sizeof text, "[a]\n%s\n", bad[i][0]);
+		snprintf(wanted, sizeof wanted, "f:2: %s", bad[i][1]);
+		refused(text, wanted);
+	}
+	snprintf(text, sizeof text, "[%065d]\n", 0);
+	refused(text, "f:1: [00000000000000000000000000000000]: expected a name of 1 to 64");
+	snprintf(text, sizeof text, "[%064d]\n%s", 0, "kind = admin\npublic_key = " KEY1 "\n");
+	access_free(loaded(text));
+	refused("[insecure]\nkind = admin\npublic_key = " KEY1 "\n",
+		"f:1: [insecure] public_key: this name");
+}
+
+static void all_faults_of_a_file_are_told(void **state)
+{
+	(void)state;
+	refused(BOARD "colour = red\n[b]\nkind = boss\npublic_key = short\n", "f:6: unknown option");
+	assert_non_null(strstr(errors, "f:8: kind: expected"));
+	assert_non_null(strstr(errors, "f:9: public_key: expected"));
+}
+
 static void nobody_stands_twice_and_no_key_serves_two(void **state)
 {
 	(void)state;
@@ -487,6 +535,8 @@ int main(void)
 		cmocka_unit_test(what_a_type_tells_a_log_is_cut_and_clean),
 		cmocka_unit_test(a_board_with_a_private_grant_does_not_load),
 		cmocka_unit_test(a_fault_names_file_and_line),
+		cmocka_unit_test(an_option_stands_once_and_within_its_bounds),
+		cmocka_unit_test(all_faults_of_a_file_are_told),
 		cmocka_unit_test(nobody_stands_twice_and_no_key_serves_two),
 		cmocka_unit_test(without_a_section_local_may_all_and_insecure_nothing),
 		cmocka_unit_test(who_is_granted_nothing_gets_nothing),
