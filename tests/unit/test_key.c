@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum { NOBODY = 65534 };
 
 static char dir[64], path[128];
 
@@ -109,6 +112,45 @@ static void a_credential_is_found_by_its_name_alone(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+/* What a service's group may read is a credential that is its own or root's. */
+static int read_as_nobody(void)
+{
+	char public[DIBAO_KEY_TEXT];
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0)
+		_exit(setgid(NOBODY) < 0 || setuid(NOBODY) < 0
+			      ? 255
+			      : -dibao_key_read("a.key", public, NULL, NULL));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void anothers_key_is_read_by_root_alone(void **state)
+{
+	static const struct {
+		uid_t owner;
+		int r;
+	} cases[] = {{0, 0}, {NOBODY, 0}, {1, -EPERM}};
+	char public[DIBAO_KEY_TEXT];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* nobody else can give a file away */
+	assert_int_equal(dibao_key_generate(path, "a", public, NULL), 0);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chmod(path, 0440), 0);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(chown(path, cases[i].owner, NOBODY), 0);
+		assert_int_equal(read_as_nobody(), cases[i].r);
+		assert_int_equal(dibao_key_read("a.key", public, NULL, NULL), 0);
+	}
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 static void a_file_without_a_key_is_told_by_its_name_and_without_its_content(void **state)
 {
 	static const char *const bad[] = {"",
@@ -180,6 +222,7 @@ int main(void)
 		EACH(a_key_is_never_overwritten),
 		EACH(a_key_that_others_can_read_is_not_read),
 		EACH(a_credential_is_found_by_its_name_alone),
+		EACH(anothers_key_is_read_by_root_alone),
 		EACH(a_file_without_a_key_is_told_by_its_name_and_without_its_content),
 		EACH(a_subscriber_takes_all_keys_or_none),
 	};
