@@ -11,7 +11,8 @@ POLICY = dict(
     wall={**BOARD, "durable": "wall-1"}, gate={**GATEWAY, "durable": "*"}, deaf={"kind": "admin"},
     relay={"kind": "publisher-relay", "types": "award", "orgs": "3205"},
     inner={**GATEWAY, "channels": "private private-now"},
-    past={**GATEWAY, "expires": "2020-01-01"})
+    past={**GATEWAY, "expires": "2020-01-01"}, boss={"kind": "admin", "expires": "2020-01-01"},
+    stale={"kind": "publisher-relay", "types": "award", "orgs": "3205", "expires": "2020-01-01"})
 
 
 class Hall:
@@ -127,6 +128,11 @@ case(VERSION, "no common protocol version: this daemon speaks 1", "refused")(
     lambda h: publishes(h.peer("relay"), pmin=2, pmax=9))
 case(REFUSED, "kind: only an admin with a key may ask", "refused")(
     lambda h: h.first([b"Q" + msgpack.packb({"id": 1, "do": "status"})]))
+case(REFUSED, "expires: the date is past", "refused")(lambda h: publishes(h.peer("stale")))
+case(REFUSED, "expires: the date is past", "refused")(
+    lambda h: h.first([b"E" + msgpack.packb({"id": 1, "ev": b"x"})], "stale"))
+case(REFUSED, "expires: the date is past", "refused")(
+    lambda h: h.first([b"Q" + msgpack.packb({"id": 1, "do": "status"})], "boss"))
 case(PROTOCOL, "PUBLISH: id: expected an integer", "protocol_errors")(lambda h: h.first([b"E\x80"], "relay"))
 case(PROTOCOL, "PUBLISH: ev: expected 1 to 16384 bytes of binary", "protocol_errors")(
     lambda h: h.first([b"E" + msgpack.packb({"id": 1})], "relay"))
@@ -180,11 +186,19 @@ def _(h):
     return s
 
 
-@case(REFUSED, "kind: this daemon serves boards alone", "refused")
-def _(h):
-    dibaoctl(h.b, "--redis", "unix:" + h.b.redis_socket, "setup", "--acl", "--apply", "dibaod-public")
-    h.fresh(audience="public", redis_user="dibaod-public", redis_password_file=h.b.path("dibaod-public.password"))
-    return h.peer()
+def outer_case(make):
+    def at_the_outer_daemon(h):
+        if not os.path.exists(h.b.path("dibaod-public.password")):
+            dibaoctl(h.b, "--redis", "unix:" + h.b.redis_socket, "setup", "--acl", "--apply", "dibaod-public")
+        h.fresh(audience="public", redis_user="dibaod-public", redis_password_file=h.b.path("dibaod-public.password"))
+        return make(h)
+    case(REFUSED, "kind: this daemon serves boards alone", "refused")(at_the_outer_daemon)
+
+
+outer_case(lambda h: h.peer())
+outer_case(lambda h: publishes(h.peer("relay")))
+outer_case(lambda h: h.first([b"E" + msgpack.packb({"id": 1, "ev": b"x"})], "relay"))
+outer_case(lambda h: h.first([b"Q" + msgpack.packb({"id": 1, "do": "status"})], "deaf"))
 
 
 malformed("pmin: expected 0 to 65535", pmin="1")
@@ -270,6 +284,29 @@ def _(h):
     s = h.active("wall", view="public", name="wall-1")
     s.send(b"P")
     h.b.r.hset(h.b.key("lease-public:wall-1"), mapping={"instance": "00" * 16, "counter": "999"})
+    return s
+
+
+def taken_over(h):
+    """One whose lease is another's by now, and that will not renew it for long."""
+    h.fresh(lease_ms=60000, silence_ms=20000)
+    s = h.active("wall", view="public", name="wall-1")
+    h.b.r.hset(h.b.key("lease-public:wall-1"), mapping={"instance": "00" * 16, "counter": "999"})
+    return s
+
+
+@case(SUPERSEDED, "another instance is active", "superseded")
+def _(h):
+    s = taken_over(h)
+    h.b.publish(event(f"cursor-{time.monotonic_ns()}", "award"))
+    until(lambda: s.receive(0.02), "a frame, which it acknowledges", every=0)
+    return s
+
+
+@case(SUPERSEDED, "another instance is active", "superseded")
+def _(h):
+    s = taken_over(h)
+    s.send(b"R", {"id": 1, "key": b"k", "st": 1, "at": 1})
     return s
 
 
