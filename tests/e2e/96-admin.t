@@ -7,7 +7,7 @@ UNAVAILABLE = 69
 
 
 def office(b, **names):
-    return Office(b, chief={"kind": "admin"}, gate=GATEWAY, wall=BOARD, desk={"kind": "reader", "types": "award", "orgs": "*"},
+    return Office(b, dict(silence_ms=60000), chief={"kind": "admin"}, gate=GATEWAY, wall=BOARD, desk={"kind": "reader", "types": "award", "orgs": "*"},
                   relay={"kind": "publisher-relay", "types": "award", "orgs": "*"}, **names)
 
 
@@ -47,7 +47,7 @@ def an_admin_asks_and_reloads_over_tcp_and_the_act_bears_its_name(b):
 def a_long_answer_comes_whole(b):
     o = office(b)
     held = [o.subscriber("gate", orgs=[f"32{i:04}" for i in range(40)]) for _ in range(60)]
-    until(lambda: all([s.receive(0.001) is not None and s.welcome for s in held]), "all are welcome", 20, 0)
+    until(lambda: all([s.receive(0.001) is not None and s.welcome for s in held]), "all are welcome", every=0)
     out = ctl(o, "chief", "clients", "--json")[0]
     assert len(out) > 32768 and len([json.loads(l) for l in out.splitlines()]) == 60
 

@@ -2,6 +2,7 @@
 """A dibaod with a configuration of its own."""
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -38,7 +39,7 @@ class Daemon(Notifying):
         with open(self.config, "w") as f:
             f.write(text)
 
-    def start(self, wait=True, seconds=10):
+    def start(self, wait=True, seconds=60):
         path = self.listen()
         self.process = self.b.process([self.program, "-c", self.config], self.out,
                                       {**os.environ, **self.env, "NOTIFY_SOCKET": path})
@@ -48,7 +49,7 @@ class Daemon(Notifying):
 
     def ask(self, verb, **more):
         with socket.socket(socket.AF_UNIX) as c:
-            c.settimeout(5 * SLOW)
+            c.settimeout(30 * SLOW)
             c.connect(self.control)
             c.sendall(json.dumps({"do": verb, **more}).encode() + b"\n")
             answer = b""
@@ -62,7 +63,7 @@ class Daemon(Notifying):
     def log(self):
         return self.process.log() if self.process else ""
 
-    def wait_log(self, pattern, seconds=10, since=0):
+    def wait_log(self, pattern, seconds=60, since=0):
         return until(lambda: re.search(pattern, self.log()[since:]), f"{self.name} logs {pattern}", seconds)
 
     def kill(self):
@@ -81,7 +82,22 @@ class Daemon(Notifying):
         self.process.signal(signal.SIGCONT)
 
 
+ports = []  # what keeps each port that was given out, as long as this program lives
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens at, nor will: no other test is given it, in whatever process, and the kernel gives it
+    to no connection, because it is below those."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        end = int(f.read().split()[0])
+    while True:
+        port, kept = random.randrange(10000, end), socket.socket(socket.AF_UNIX)
+        try:
+            kept.bind(f"\0dibao-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            kept.close()
+            continue
+        ports.append(kept)
+        return port

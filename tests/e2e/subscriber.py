@@ -83,9 +83,10 @@ class Subscriber:
             self.hello_at = now + (1 if self.said >= now else 0.02)
         if self.welcome and now - self.said > min(self.welcome["lease"] / 3, self.welcome["beat"]) / 1000:
             self.send(b"P")
-        if now - self.heard > (3 * self.welcome["beat"] / 1000 + 1 if self.welcome else 10):
-            self.resume()
         if not self.socket.poll(min(timeout, 0.05) * 1000):
+            # Only now: while nobody looked, what was said has been waiting here.
+            if now - self.heard > (3 * self.welcome["beat"] / 1000 + 1 if self.welcome else 10):
+                self.resume()
             return []
         frames = self.socket.recv_multipart()
         self.heard = time.monotonic()
