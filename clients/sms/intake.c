@@ -27,6 +27,7 @@ struct arrival {
 	bool is_withdrawal, is_withdrawn, is_sent;
 	bool is_unserved;   /* as it was decided when it was sent */
 	const char *reason; /* its word; a constant */
+	int64_t due_ms;	    /* as its row has it, whatever the clock says later */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -214,8 +215,7 @@ static void on_taken(int result, const redisReply *reply, void *userdata)
 			if (of.p)
 				forget_original(c, of);
 			if (s == NOTICE_QUEUED || s == NOTICE_HELD)
-				add_item(c, &ev, (enum notice_state)s, reply,
-					 quiet_due(&c->quiet, core_now_ms(), ev.urgent));
+				add_item(c, &ev, (enum notice_state)s, reply, a->due_ms);
 		} else {
 			c->counters.n_repeats++;
 		}
@@ -309,6 +309,7 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 	if (!notice_is_final(s.to) || s.to == NOTICE_PARKED)
 		pair(call, "e", (struct dibao_str){(const char *)a->bytes, a->len});
 	a->is_unserved = s.unserved;
+	a->due_ms = s.due_ms;
 	a->reason = s.why ? s.why : notice_reason_name(s.reason);
 	outbox_send(c->outbox, call, on_taken, a);
 	c->counters.n_unserved += s.unserved;
