@@ -84,22 +84,23 @@ fail()
 }
 
 # until_true NAME SECONDS COMMAND...: waits for the command to succeed while NAME, the one
-# started last, is alive.
+# started last, is alive; it may be true of its end too.
 until_true()
 {
 	local name=$1 tries=$(($2 * 20))
 	shift 2
 	while ! "$@" >/dev/null 2>&1; do
-		kill -0 "${pids[-1]}" 2>/dev/null || fail "$name ended at its start" "$name"
+		kill -0 "${pids[-1]}" 2>/dev/null || { "$@" >/dev/null 2>&1 && break; fail "$name ended at its start" "$name"; }
 		((tries--)) || fail "$name did not get ready" "$name"
 		sleep 0.05
 	done
 }
 
+# free_port FROM: the first that nobody listens at.
 free_port()
 {
 	local port
-	for ((port = 7320; port < 7420; port++)); do
+	for ((port = $1; port < 7420; port++)); do
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 	done
 	echo "$port"
@@ -130,7 +131,8 @@ save ""
 maxmemory-policy noeviction
 CONF
 od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$run/view.key" || exit 1
-endpoint=tcp://127.0.0.1:$(free_port)
+port=$(free_port 7320)
+endpoint=tcp://127.0.0.1:$port
 cat >"$conf" <<CONF
 [dibao]
 bureau = $bureau
@@ -156,10 +158,18 @@ ctl="$bin/dibaoctl -c ${conf#"$root"/}"
 } 2>"$run/keygen.log" || fail "dibaoctl keygen failed" keygen
 
 start redis redis-server "$run/redis.conf"
-until_true redis 5 redis-cli -s "$run/redis.sock" ping
+until_true redis 30 redis-cli -s "$run/redis.sock" ping
 $ctl setup >"$run/setup.log" 2>&1 || fail "dibaoctl setup failed" setup
-start dibaod "$bin/dibaod" -c "$conf"
-until_true dibaod 5 test -S "$run/control"
+while true; do
+	start dibaod "$bin/dibaod" -c "$conf"
+	until_true dibaod 30 grep -q -e '^notice serving' -e 'bind .*: Address already in use' "$run/dibaod.log"
+	grep -q '^notice serving' "$run/dibaod.log" && break
+	((port < 7420)) || fail "no port from 7320 to 7419 is free"
+	unset 'names[-1]' 'pids[-1]' # another program was faster: the next one
+	port=$(free_port $((port + 1)))
+	endpoint=tcp://127.0.0.1:$port
+	sed -i "s|^endpoints = .*|endpoints = $endpoint|" "$conf"
+done
 
 # The roster, whose people the events are about, and the texts: into files, at all hours.
 "$bin/dibao-seed" roster --seed "${SEED:-1}" >"$run/roster.csv" 2>"$run/roster.log" &&
@@ -190,7 +200,7 @@ driver = spool
 directory = $run/spool
 CONF
 start sms "$bin/dibao-sms" -c "$run/sms.conf"
-until_true sms 10 grep -q '^notice active: ' "$run/sms.log"
+until_true sms 30 grep -q '^notice active: ' "$run/sms.log"
 
 # The wall of a station, with its district and the bureau; the page finds a port of its own.
 cat >"$run/board.conf" <<CONF
@@ -209,10 +219,10 @@ cache = $run/board.db
 port = 0
 CONF
 start board "$bin/dibao-board" -c "$run/board.conf"
-until_true board 10 grep -q 'the page is at' "$run/board.log"
+until_true board 30 grep -q 'the page is at' "$run/board.log"
 page=$(sed -n 's/.*the page is at //p' "$run/board.log")
 start tail $ctl tail
-until_true tail 5 has_subscriber # or it would miss the first event
+until_true tail 30 has_subscriber # or it would miss the first event
 
 cat <<TEXT
 

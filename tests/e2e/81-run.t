@@ -12,6 +12,8 @@ import tempfile
 import time
 import urllib.request
 
+from processes import own_time
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(os.environ.get("DIBAO_BUILD", os.path.join(ROOT, "build")), "bin")
 tests = []
@@ -22,7 +24,7 @@ def test(f):
     return f
 
 
-def wait_for(what, condition, seconds=15):
+def wait_for(what, condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -99,27 +101,29 @@ def fresh():
 
 @test
 def it_says_within_ten_seconds_what_runs_where_and_three_commands_that_work():
+    start = own_time()
     with fresh() as tmp, Run(tmp) as run:
-        wait_for("the introduction", lambda: "Ctrl-C" in run.said(), 10)
+        wait_for("the introduction", lambda: "Ctrl-C" in run.said())
+        assert own_time() - start < 10, f"{own_time() - start:.1f} s"
         assert all(w in run.said() for w in ("redis.sock", "tcp://127.0.0.1:", "演示数据"))
         commands = re.findall(r"^  (\S*dibaoctl .*)$", run.said(), re.M)
         assert len(commands) == 3, commands
         for command in commands:
             if " tail " not in command:
-                p = subprocess.run(command.split(), cwd=ROOT, capture_output=True, timeout=15)
+                p = subprocess.run(command.split(), cwd=ROOT, capture_output=True, timeout=60)
                 assert p.returncode == 0, (command, p.stderr)
 
 
 @test
 def the_subscriber_prints_one_event_after_another():
     with fresh() as tmp, Run(tmp) as run:
-        wait_for("twenty events", lambda: len(run.shown()) >= 20, 30)
+        wait_for("twenty events", lambda: len(run.shown()) >= 20)
 
 
 @test
 def texts_go_out_into_files_and_are_shown_and_each_says_that_it_is_a_demonstration():
     with fresh() as tmp, Run(tmp) as run:
-        wait_for("texts", lambda: sum("短信" in l for l in run.shown()) >= 5, 30)
+        wait_for("texts", lambda: sum("短信" in l for l in run.shown()) >= 5)
         texts = [l for l in run.shown() if l.startswith("短信")]
         assert all(re.match(r"短信 → 154\*\*\*\*\d{4}  【演示公安】演示", l) for l in texts), texts
         assert len(os.listdir(f"{tmp}/run/spool/out")) >= len(texts)
@@ -128,12 +132,12 @@ def texts_go_out_into_files_and_are_shown_and_each_says_that_it_is_a_demonstrati
 @test
 def the_wall_of_a_station_has_an_address_and_its_page_moves():
     with fresh() as tmp, Run(tmp) as run:
-        wait_for("the introduction", lambda: "Ctrl-C" in run.said(), 15)
+        wait_for("the introduction", lambda: "Ctrl-C" in run.said())
         address = re.search(r"dibao-board (http://127\.0\.0\.1:\d+/)", run.said())[1]
-        with urllib.request.urlopen(address, timeout=10) as r:
+        with urllib.request.urlopen(address, timeout=60) as r:
             assert b"<html" in r.read()
         puts, lines = 0, []
-        with urllib.request.urlopen(address + "events", timeout=30) as r:
+        with urllib.request.urlopen(address + "events", timeout=60) as r:
             while puts < 3:
                 lines.append(r.readline().decode())
                 puts += lines[-1] == "event: put\n"
@@ -148,7 +152,7 @@ def it_ends_with_all_it_started_at_ctrl_c_and_at_other_ends():
             wait_for("an event", run.shown)
             assert len(run.processes()) >= 5, run.processes()
             run.p.send_signal(sig)
-            assert run.p.wait(15) == 0, sig
+            assert run.p.wait(60) == 0, sig
             assert not run.processes(), (sig, run.processes())
 
 
@@ -168,7 +172,7 @@ def one_part_that_ends_by_itself_ends_all_and_is_named():
         daemon = [p for p, line in run.processes().items() if "/dibaod " in line]
         assert len(daemon) == 1, run.processes()
         os.kill(daemon[0], signal.SIGKILL)
-        assert run.p.wait(20) == 1
+        assert run.p.wait(60) == 1
         assert "dibaod ended by itself" in run.said()
         assert not run.processes(), run.processes()
 
@@ -178,7 +182,7 @@ def a_second_one_in_the_same_build_directory_is_refused_and_harms_nothing():
     with fresh() as tmp, Run(tmp) as run:
         wait_for("an event", run.shown)
         with Run(tmp) as second:
-            assert second.p.wait(10) == 1 and "runs already" in second.said()
+            assert second.p.wait(60) == 1 and "runs already" in second.said()
         before = len(run.shown())
         wait_for("more events", lambda: len(run.shown()) > before + 2)
 
@@ -195,7 +199,7 @@ def each_run_begins_with_fresh_data():
                 subprocess.run(["redis-cli", "-s", f"{tmp}/run/redis.sock", "set",
                                 "dibao:{3205}:sentinel", "1"], check=True, capture_output=True)
                 run.p.terminate()
-                assert run.p.wait(15) == 0
+                assert run.p.wait(60) == 0
 
 
 print(f"1..{len(tests)}")
