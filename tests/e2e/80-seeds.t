@@ -24,7 +24,7 @@ def test(f):
 
 
 def seed(*args, want=0):
-    p = subprocess.run([SEED, *map(str, args)], capture_output=True, text=True, timeout=60)
+    p = subprocess.run([SEED, *map(str, args)], capture_output=True, text=True, timeout=240)
     assert p.returncode == want, f"{args}: exit {p.returncode}, wanted {want}: {p.stderr[-500:]}"
     return p.stderr if want else p.stdout
 
@@ -225,7 +225,7 @@ def a_reader_that_leaves_is_no_error():
     p = subprocess.Popen([SEED, "year"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     p.stdout.readline()
     p.stdout.close()
-    assert p.wait(60) == 0 and p.stderr.read() == b""
+    assert p.wait(240) == 0 and p.stderr.read() == b""
 
 
 @test
@@ -289,7 +289,7 @@ def the_manual_and_the_help_name_the_same_options():
 
 def deps(path, *packages):
     return subprocess.run([f"{ROOT}/seeds/deps.sh", *packages], capture_output=True, text=True,
-                          env=dict(os.environ, PATH=path), stdin=subprocess.DEVNULL, timeout=60)
+                          env=dict(os.environ, PATH=path), stdin=subprocess.DEVNULL, timeout=240)
 
 
 def machine(tmp, **programs):
@@ -314,9 +314,11 @@ def log_of(tmp):
 def make_deps_is_silent_and_quick_when_nothing_is_missing():
     with tempfile.TemporaryDirectory() as tmp:
         path = machine(tmp, dpkg_query='printf "installed aa\\ninstalled bb\\n"', apt_get="exit 9")
-        start = time.monotonic()
+        before = os.times()
         p = deps(path, "aa", "bb")
-        assert time.monotonic() - start < 0.3
+        after = os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        assert spent < 0.3, f"{spent} s of a processor"
         assert (p.returncode, p.stdout, p.stderr) == (0, "", ""), p
 
 

@@ -43,7 +43,7 @@ def each_type_arrives_with_exactly_the_expected_characters_in_one_part_or_severa
             uids[uid] = badge
             b.publish(personal(uid, name, "award", badge, body={**BODIES["award"], "reason": f"{n}" + "𠮷" * n}))
     for uid in uids:
-        b.wait_state(uid, "delivered", seconds=40)
+        b.wait_state(uid, "delivered")
     arrived = k.texts()
     assert len(arrived) == len(uids), (len(arrived), len(uids))
     got = {(number, hash_of(text)): text for number, text in arrived}
@@ -91,7 +91,7 @@ def texts_of_three_parts_and_more_arrive_with_exactly_their_characters_and_none_
         expected[f"1540000010{i}"] = (f"【演示公安】演示：演𠮷同志：您的来信（编号T{i}）已有答复，请登录公安网信箱查看。"
                                       f"来信：“{question}”答复：“{reply}”")
     for i in range(len(replies)):
-        b.wait_state(f"r{i}", "delivered", seconds=30)
+        b.wait_state(f"r{i}", "delivered")
     arrived = dict(k.in_parts())
     assert len(k.in_parts()) == len(replies) and arrived.keys() == expected.keys(), arrived.keys()
     settles = 0
@@ -164,7 +164,7 @@ def a_receipt_that_never_comes_ends_on_the_list_and_one_that_comes_later_takes_i
 def what_may_have_been_sent_is_not_sent_again_but_by_policy(b):
     b.expected = "takes nothing for now"
     sms, stub = stubbed(b, lambda n: [None, "close", b"no http at all\r\n\r\n", (504, "x")][(n - 1) % 4],
-                        ambiguous="1500ms", policy_award="resend", policy_promotion="drop")
+                        ambiguous="1500ms", timeout="3s", policy_award="resend", policy_promotion="drop")
     for uid, type in (("p1", "penalty"), ("p2", "penalty"), ("drop", "promotion"), ("late", "penalty")):
         b.publish(notice(uid, type))
     for uid in ("p1", "p2", "drop", "late"):
@@ -221,7 +221,7 @@ def a_gateway_that_fails_is_left_alone_for_a_while_and_then_one_text_tries(b):
     until(lambda: b.r.zcard(b.key("sms:open")) == 60 and not any(b.state(f"n{n}") == "intent" for n in range(60)), "all wait")
     first = len(stub.got)
     assert 5 <= first < 60, first
-    until(lambda: len(stub.got) > first, "one tries", 10)
+    until(lambda: len(stub.got) > first, "one tries")
     holds(lambda: len(stub.got) == first + 1, lambda: f"{len(stub.got) - first} try", 1.5)
     stub.answers = lambda n: ACCEPTED
 
@@ -266,7 +266,7 @@ def no_number_name_or_text_is_in_any_log_kannels_neither(b):
     for i in range(10):
         b.publish(personal(f"u{i}", "演示甲", list(BODIES)[i % 5]))
     for i in range(10):
-        b.wait_state(f"u{i}", "delivered", seconds=30)
+        b.wait_state(f"u{i}", "delivered")
     texts = {t for _, t in k.texts()}
     assert len(texts) >= 5
     k.fakesmsc.kill()
@@ -275,7 +275,7 @@ def no_number_name_or_text_is_in_any_log_kannels_neither(b):
     b.stop_all()
     for p in (k.smsbox, k.bearerbox):
         p.signal(signal.SIGTERM)
-        p.wait(20)
+        p.wait()
     written = b.everything_written()
     assert "[ACT:" in written, "Kannel's access log is looked at"
     for secret in ["15412345678", "演示甲", *(t[8:20] for t in texts), *(t[8:16].encode("utf-16-be").hex() for t in texts)]:

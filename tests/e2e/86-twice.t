@@ -49,7 +49,7 @@ def what_kannel_sends_again_after_it_was_killed_is_named_and_what_it_had_sent_is
         smsc.deliver(q, 1)
     for uid in ("before", "during", "after"):
         b.wait_state(uid, "delivered")
-    until(lambda: named(b) == {"during": "restart"}, lambda: named(b), 15)
+    until(lambda: named(b) == {"during": "restart"}, lambda: named(b))
     until(lambda: last_detail(b, "during") == "delivered attempt 1 twice:restart", b.receipts)
     holds(lambda: named(b) == {"during": "restart"}, lambda: named(b), 11)
     assert "twice:restart" in b.ctl("receipts", "during")
@@ -69,7 +69,7 @@ def a_restart_while_dibao_sms_is_dead_is_seen_when_it_comes_back(b):
     until(lambda: b"online" not in k.status(), "the SMSC is away")
     b.publish(notice("lies-there"))
     b.wait_state("lies-there", "submitted")
-    until(lambda: b.r.hget(b.key("sms:started"), "gateway-1"), "the start is known", 15)
+    until(lambda: b.r.hget(b.key("sms:started"), "gateway-1"), "the start is known")
     sms.kill()
     for p in (k.bearerbox, k.smsbox):
         p.kill()
@@ -79,7 +79,7 @@ def a_restart_while_dibao_sms_is_dead_is_seen_when_it_comes_back(b):
     k.start_fakesmsc()
     sms.start()
     b.wait_state("lies-there", "delivered")
-    until(lambda: named(b) == {"lies-there": "restart"}, lambda: named(b), 15)
+    until(lambda: named(b) == {"lies-there": "restart"}, lambda: named(b))
     until(lambda: "twice:restart" in last_detail(b, "lies-there"), b.receipts)
 
 

@@ -91,7 +91,7 @@ def kannel_brings_an_answer_with_the_key_and_nobody_else_can(b):
     def ask(key, body, who="15400000001", type='text/plain; charset="UTF-8"'):
         q = urllib.request.Request(f"http://127.0.0.1:{port}/answer" + (f"?k={key}" if key is not None else ""), data=body,
                                    headers={"Content-Type": type, **({"X-Kannel-From": who} if who else {})})
-        with urllib.request.urlopen(q, timeout=10) as r:
+        with urllib.request.urlopen(q, timeout=30 * SLOW) as r:
             return r.status
 
     words, right = "我不是本人𠮷".encode(), k.name + "-answer"
@@ -104,7 +104,7 @@ def kannel_brings_an_answer_with_the_key_and_nobody_else_can(b):
     assert disputed(b) == {"A2"}  # answered once it is on disk
     # And from a handset, by the SMSC, bearerbox and smsbox.
     b.process([FAKESMSC, "-v", "0", "-m", "1", "-r", str(k.smsc_port), "15400000001 10690000 text notme"], b.path("mo.got"))
-    until(lambda: disputed(b) == {"A1", "A2"}, lambda: disputed(b), 30)
+    until(lambda: disputed(b) == {"A1", "A2"}, lambda: disputed(b))
     b.stop_all()
     assert "15400000001" not in b.everything_written()
 
@@ -120,7 +120,7 @@ def kannel_logs_neither_number_nor_text_of_an_answer_that_nobody_takes(b):
     k.start_bearerbox()
     k.start_smsbox()
     b.process([FAKESMSC, "-v", "0", "-m", "1", "-r", str(k.smsc_port), "15400000001 10690000 text notme"], b.path("mo.got"))
-    until(lambda: "Couldn't fetch" in b.everything_written(), "smsbox complains", 30)
+    until(lambda: "Couldn't fetch" in b.everything_written(), "smsbox complains")
     assert not re.search("15400000001|notme", b.everything_written())
 
 

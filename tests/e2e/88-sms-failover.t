@@ -5,7 +5,7 @@
 from sms_test import *
 
 
-def two(b, answer, **conf):
+def two(b, answer, timeout="30s", **conf):
     """A client whose first gateway answers answer(number)."""
     b.start()
     stub = HttpSmsc(b, lambda number, q: answer(stub.number()))
@@ -18,7 +18,7 @@ def two(b, answer, **conf):
         f.write("x\n")
     os.chmod(b.path("password"), 0o600)
     first = {"driver": "kannel", "fake": "yes", "rate": 100, "user": "x", "password_file": b.path("password"),
-             "url": f"http://127.0.0.1:{stub.port}/cgi-bin/sendsms", "timeout": "1s"}
+             "url": f"http://127.0.0.1:{stub.port}/cgi-bin/sendsms", "timeout": timeout}
     sms = Sms(b, gateways=[first, {"driver": "spool", "directory": b.path("sms-a.spool"), "rate": 0}],
               listen=f"127.0.0.1:{free_port()}", same_minute=1, cap_minute=1, **conf)
     sms.stub = stub
@@ -28,7 +28,7 @@ def two(b, answer, **conf):
 
 def goes_by_the_second(b, sms, attempt="2"):
     b.publish(notice("a"))
-    sms.wait_texts({"a"}, 8)
+    sms.wait_texts({"a"})
     row = b.wait_state("a", "submitted")
     assert (row["g"], row["n"]) == ("gateway-2", attempt), row
     assert len(sms.stub.got) == int(attempt) - 1, sms.stub.got
@@ -72,7 +72,7 @@ def a_text_that_the_first_cannot_take_now_goes_by_the_second_at_once(b):
 @test
 def a_text_that_the_first_may_have_never_goes_by_the_second(b):
     b.expected = "."
-    sms = two(b, lambda n: None, ambiguous="1s")
+    sms = two(b, lambda n: None, timeout="2s", ambiguous="1s")
     b.publish(notice("a"))
     b.wait_state("a", "parked", "unknown")
     b.person("F000002", phone="15400000002")

@@ -152,15 +152,16 @@ def an_urgent_text_passes_thousands_that_wait(b):
     for n in range(3000):
         pipe.execute_command("FCALL", "dibao_publish", 1, BASE, notice(f"n{n}", "award", badge=f"K{n % 300}"))
     pipe.execute()
-    until(lambda: b.r.zcard(b.key("sms:open")) > 2500, "they wait", 30)
+    until(lambda: b.r.zcard(b.key("sms:open")) > 2500, "they wait")
     before = len(os.listdir(sms.spool + "/out"))
-    start = time.monotonic()
+    start = own_time()
     b.publish(notice("urgent", urgent=True))
-    until(lambda: b.state("urgent") == "submitted", "it passes", 10)
-    took, after = time.monotonic() - start, len(os.listdir(sms.spool + "/out"))
+    b.wait_state("urgent", "submitted")
+    took, after = own_time() - start, len(os.listdir(sms.spool + "/out"))
     assert took < 2 * SLOW, took
-    assert after - before < 400, (before, after)
-    assert after < 2500, "the others still waited"
+    # However slow the machine: without a way past them it is the last of all.
+    assert after - before < 1000, (before, after)
+    assert after < 2900, "the others still waited"
 
 
 @test
@@ -179,7 +180,7 @@ def a_batch_waits_for_its_release_and_urgent_and_other_texts_do_not(b):
     holds(lambda: len(sms.texts()) <= 15, lambda: f"{len(sms.texts())} went", 4)
     b.ctl("sms", "release", "no-such", code=65)
     assert json.loads(b.ctl("--json", "sms", "release", batch))["result"] == "released"
-    sms.wait_texts({f"n{n}" for n in range(30)} | {"urgent"}, 30)
+    sms.wait_texts({f"n{n}" for n in range(30)} | {"urgent"})
     b.ctl("sms", "release", batch, code=65)
     acts = [f[b"act"] for _, f in b.r.xrange(b.key("audit"))]
     assert b"sms release" in acts, acts
@@ -258,9 +259,9 @@ def last_years_events_marked_as_history_text_nobody(b):
     assert n > 20
     sms = Sms(b).start()
     p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, "import", b.path("year")],
-                       capture_output=True, text=True, timeout=60)
+                       capture_output=True, text=True, timeout=60 * SLOW)
     assert p.returncode == 0, p.stderr
-    until(lambda: sum(1 for _ in b.r.scan_iter(b.key("sms:row:*"), 1000)) == n, "all are taken over", 30)
+    until(lambda: sum(1 for _ in b.r.scan_iter(b.key("sms:row:*"), 1000)) == n, "all are taken over")
     assert not sms.texts() and b.unserved() == set() and b.r.zcard(b.key("sms:open")) == 0
 
 

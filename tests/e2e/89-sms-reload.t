@@ -121,7 +121,7 @@ def what_is_on_its_way_while_it_reloads_arrives_once_and_whole(b):
     for k in range(20):
         template(b, "award.final", bodies[k % 2])
         reload(sms, "^notice reloaded")
-    texts = sms.wait_texts(uids, 60)
+    texts = sms.wait_texts(uids)
     said = {t for _, t in texts.values()}
     assert len(said) >= 2 and all(re.search("获得表彰[甲乙]$", t) or "演示" in t for t in said), said
 

@@ -30,7 +30,7 @@ class Hall:
         self.o.write()
         open(b.d.out, "w").close()
         b.r.delete(b.key("lease-public:wall-1"))
-        b.d.configure(**{"curve_key_file": b.path("dibaod.key"), "insecure": "no", "max_sessions": 1000, "silence_ms": 5000,
+        b.d.configure(**{"curve_key_file": b.path("dibaod.key"), "insecure": "no", "max_sessions": 1000, "silence_ms": 60000, "lease_ms": 30000,
                          "sessions_per_key": 256, "hellos_per_key": 3000, "command_timeout_ms": "5s",
                          "audience": "all", "redis_user": "", "redis_password_file": "", **conf})
         b.d.start()
@@ -336,12 +336,11 @@ for text, who, change in (("less is granted than before", "gate", {"types": "awa
 
 # ---- ----
 
-def told(s, seconds=15):
+def told(s, seconds=60):
     """(reason, text) of the first goodbye, whatever its reason."""
     heard, control = [], s.control
-    if s.welcome:
-        s.said = float("inf")  # no word more of its own: it could cross the goodbye, and be told no-session too
-        s.resume = lambda: None
+    if s.welcome or s.standby:
+        s.send = s.resume = lambda *a: None  # no word more of its own: it could cross the goodbye, and be told no-session too
     s.control = lambda kind, m: (heard.append((m["why"], m["text"])) or []) if kind == b"G" else control(kind, m)
     until(lambda: s.receive(0.02, ack=False) is not None and heard, "it is told", seconds, 0)
     return heard[0]

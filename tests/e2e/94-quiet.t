@@ -86,7 +86,7 @@ def play(b, hidden):
         b.publish(public_step(i))
         n_wall += 1
         n_reader += i % 2 == 1 and i % 20 != 19 or i % 20 == 9
-        until(lambda: heard(wall, n_wall) & heard(reader, n_reader), f"step {i}", 20, 0)
+        until(lambda: heard(wall, n_wall) & heard(reader, n_reader), f"step {i}", every=0)
         if i % 10 == 0:  # some silence, in which position frames come
             k = len(wall.log)
             until(lambda: heard(wall, 0) and heard(reader, 0) and len(wall.log) >= k + 4, "position frames", every=0)

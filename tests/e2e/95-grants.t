@@ -139,7 +139,7 @@ def a_lower_rate_slows_a_replay_under_way_and_does_not_end_it(b):
     assert "0 sessions revoked" in o.reload()
     before, begin = o.status("items"), time.monotonic()
     assert before < N / 2
-    until(lambda: s.receive(0.02) is not None and o.status("items") > before, "it goes on", 30)
+    until(lambda: s.receive(0.02) is not None and o.status("items") > before, "it goes on")
     # A frame that begins within the rate goes whole, and what follows waits for it: ten seconds for a thousand.
     frame = o.status("items") - before
     holds(lambda: s.receive(0.02) is not None and o.status("items") <= before + frame + 100 * (time.monotonic() - begin) + 1500,
@@ -148,7 +148,7 @@ def a_lower_rate_slows_a_replay_under_way_and_does_not_end_it(b):
     # And as fast as before when the rate is lifted.
     o.policy["gate"]["rate"] = "0"
     assert "0 sessions revoked" in o.reload()
-    until(lambda: s.receive(0.01) is not None and o.status("items") == N, "all of it", 20, 0)
+    until(lambda: s.receive(0.01) is not None and o.status("items") == N, "all of it", every=0)
 
 
 @test
@@ -166,7 +166,7 @@ def of_two_keys_in_mid_replay_the_one_that_is_taken_away_ends(b):
     assert revocation(by_old)[:2] == (REVOKED, "not in the policy any more")
     by_new.ack(1, *by_new.last[1:])
     got = set(by_new.seen)
-    until(lambda: got.update(m["uid"] for _, _, m in by_new.receive(0.02)) or len(got) == N, "the other has it all", 30, 0)
+    until(lambda: got.update(m["uid"] for _, _, m in by_new.receive(0.02)) or len(got) == N, "the other has it all", every=0)
 
 
 run()

@@ -21,7 +21,7 @@ class Publisher:
         self.s.send(b"H" + msgpack.packb({"pmin": 1, "pmax": 1, "feat": ["publish"], "bureau": bureau, "inst": os.urandom(16)}))
         self.welcome = self.receive()
 
-    def receive(self, seconds=10):
+    def receive(self, seconds=60):
         assert self.s.poll(seconds * 1000 * SLOW), "an answer"
         m = self.s.recv()
         return m[:1], msgpack.unpackb(m[1:])
@@ -44,7 +44,7 @@ def office(b, **names):
 
 def ctl(o, line, who="hr", code=0):
     p = subprocess.run([BUILD + "/bin/dibaoctl", "publish", "--endpoint", o.b.d.tcp, "--key", o.b.path(who + ".key"),
-                        "--server-key", o.server], input=line, capture_output=True, text=True, timeout=30 * SLOW)
+                        "--server-key", o.server], input=line, capture_output=True, text=True, timeout=60 * SLOW)
     assert p.returncode == code, (p.returncode, p.stdout, p.stderr)
     return p.stdout + p.stderr
 
@@ -150,7 +150,7 @@ def while_redis_is_away_an_event_is_to_be_published_again(b):
     assert p.publish(event("a-1", "award")) == (AWAY, "Redis is away: publish it again")
     assert "connection lost" in ctl(o, as_json("a-1"), code=69)
     b.start_redis()
-    until(lambda: p.publish(event("a-1", "award")) == "new", "Redis is back", 20, 0.05)
+    until(lambda: p.publish(event("a-1", "award")) == "new", "Redis is back", every=0.05)
 
 
 @test
@@ -191,7 +191,7 @@ def the_lines_that_the_page_of_the_protocol_shows_publish(b):
         script = script.replace(f'b"{word}"', repr(key))
     with open(b.path("event.mp"), "wb") as f:
         f.write(event("m-1", "award"))
-    p = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30 * SLOW, cwd=b.dir)
+    p = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60 * SLOW, cwd=b.dir)
     assert p.returncode == 0 and "'out': 1" in p.stdout, p.stdout + p.stderr
     assert b.r.hget(b.key("uid:m-1"), "s") == b"stored"
 

@@ -58,7 +58,7 @@ class Bureau:
         self.redis = self.process(["redis-server", "--port", "0", "--unixsocket", self.redis_socket, "--dir", self.dir,
                                    "--save", "", "--appendonly", "yes", "--appendfsync", self.fsync], self.path("redis.log"),
                                   {**os.environ, **self.redis_env})
-        self.r = redis_client.Redis(unix_socket_path=self.redis_socket, socket_timeout=10 * SLOW)
+        self.r = redis_client.Redis(unix_socket_path=self.redis_socket, socket_timeout=60 * SLOW)
         if wait:
             until(self.redis_answers, "Redis answers")
 
@@ -70,7 +70,7 @@ class Bureau:
 
     def setup(self):
         p = subprocess.run([BUILD + "/tests/publish_many", "-a", "unix:" + self.redis_socket, "-S"],
-                           capture_output=True, text=True, timeout=20 * SLOW)
+                           capture_output=True, text=True, timeout=60 * SLOW)
         assert p.returncode == 0, p.stderr
 
     def start(self, **conf):

@@ -13,7 +13,7 @@ BOARD = {"kind": "board", "types": "promotion award", "orgs": "3205"}
 
 def dibaoctl(b, *args, code=0, env=None):
     """stdout and stderr. Its exit code must be the one expected, or one of them."""
-    p = subprocess.run([BUILD + "/bin/dibaoctl", *args], capture_output=True, text=True, timeout=30 * SLOW, cwd=b.dir,
+    p = subprocess.run([BUILD + "/bin/dibaoctl", *args], capture_output=True, text=True, timeout=60 * SLOW, cwd=b.dir,
                        env={**os.environ, **(env or {})})
     assert p.returncode in (code if isinstance(code, tuple) else (code,)), f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     return p.stdout, p.stderr
@@ -82,7 +82,7 @@ class Office:
         return self.b.d.ask("status")["counters"][counter]
 
 
-def refusal(s, seconds=10):
+def refusal(s, seconds=60):
     """(reason, text) of the goodbye that comes."""
     end = time.monotonic() + seconds * SLOW
     while time.monotonic() < end:
@@ -94,7 +94,7 @@ def refusal(s, seconds=10):
     raise AssertionError("waited for a goodbye")
 
 
-def revocation(s, seconds=10):
+def revocation(s, seconds=60):
     """(reason, text), and how many items came before it."""
     end, n = time.monotonic() + seconds * SLOW, 0
     while time.monotonic() < end:
@@ -105,7 +105,7 @@ def revocation(s, seconds=10):
     raise AssertionError("waited for a goodbye")
 
 
-def goodbye_to_hello(s, seconds=10):
+def goodbye_to_hello(s, seconds=60):
     """The reason that a HELLO on the connection as it stands is answered with."""
     s.send(b"H", s.hello)
     end = time.monotonic() + seconds * SLOW
@@ -119,7 +119,7 @@ def goodbye_to_hello(s, seconds=10):
     raise AssertionError("waited for a goodbye")
 
 
-def receive_until(s, uids, seconds=20):
+def receive_until(s, uids, seconds=60):
     got = set()
     until(lambda: got.update(m["uid"] for _, k, m in s.receive(0.02) if k == subscriber.EVENT) or got >= set(uids),
           lambda: f"{some(set(uids) - got)}", seconds, 0)

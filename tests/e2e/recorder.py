@@ -32,10 +32,10 @@ class Recorder:
         """Since its process started."""
         return re.findall(pattern, self.log()[self.mark:], re.M)
 
-    def wait_said(self, pattern, seconds=10):
+    def wait_said(self, pattern, seconds=60):
         return until(lambda: self.said(pattern), f"{self.name} says {pattern}", seconds)
 
-    def active(self, seconds=10):
+    def active(self, seconds=60):
         self.wait_said("^active ", seconds)
         return self
 
@@ -53,7 +53,7 @@ class Recorder:
     def withdrawn(self):
         return {l[1] for l in self.lines() if l[2:] == ["withdrawn"]}
 
-    def wait_for(self, uids, seconds=20):
+    def wait_for(self, uids, seconds=60):
         """All of these are there, no other, none twice."""
         want = set(uids)
         until(lambda: want <= set(self.uids()),
@@ -71,7 +71,7 @@ class Recorder:
         assert set(got) == set(want), (f"{self.name} lacks {some(set(want) - set(got))}, "
                                        f"has besides {some(set(got) - set(want))}")
 
-    def wait_withdrawn(self, uids, seconds=10):
+    def wait_withdrawn(self, uids, seconds=60):
         until(lambda: set(uids) <= self.withdrawn(), f"{self.name} is told that {some(uids)} is withdrawn", seconds)
 
     def in_order(self, prefix):

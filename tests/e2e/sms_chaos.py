@@ -52,8 +52,9 @@ def run_chaos(b, n_texts, n_kills, seed, victims, rate=50, pause=(0.05, 0.7), ka
             time.sleep(rng.random())
             k.start_smsbox()
         elif victim == "bearerbox":
-            for p in (k.fakesmsc, k.bearerbox, k.smsbox):
+            for p in (k.bearerbox, k.smsbox):
                 p.kill()
+            k.fakesmsc.wait()  # ends by itself, with all that it was sent: bearerbox calls it delivered once it is written
             keep = open(k.got, errors="replace").read()
             k.start_bearerbox()
             k.start_smsbox()

@@ -65,7 +65,7 @@ class Sms(Notifying):
             self.active()
         return self
 
-    def active(self, seconds=20):
+    def active(self, seconds=60):
         self.wait_log("active: ", seconds)
         return self
 
@@ -73,7 +73,7 @@ class Sms(Notifying):
         with open(self.out, errors="replace") as f:
             return f.read()
 
-    def wait_log(self, pattern, seconds=10):
+    def wait_log(self, pattern, seconds=60):
         def found():
             assert self.process.alive() or re.search(pattern, self.log()[self.mark:]), \
                 f"{self.name} ended with {self.process.p.poll()}"
@@ -105,7 +105,7 @@ class Sms(Notifying):
             found[head["id"]] = (head["to"], text.rstrip("\n"))
         return found
 
-    def wait_texts(self, uids, seconds=20):
+    def wait_texts(self, uids, seconds=60):
         until(lambda: set(uids) <= set(self.texts()), lambda: f"texts of {some(set(uids) - set(self.texts()))}", seconds,
               0.02)
         assert set(self.texts()) == set(uids), some(set(self.texts()) - set(uids))
@@ -128,7 +128,7 @@ class Office(Bureau):
 
     def setup(self):
         p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + self.redis_socket, "setup"],
-                           capture_output=True, text=True, timeout=20 * SLOW)
+                           capture_output=True, text=True, timeout=60 * SLOW)
         assert p.returncode == 0, p.stderr
 
     def start(self, **conf):
@@ -138,7 +138,7 @@ class Office(Bureau):
 
     def ctl(self, *args, code=0):
         p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + self.redis_socket, *args],
-                           capture_output=True, text=True, timeout=20 * SLOW)
+                           capture_output=True, text=True, timeout=60 * SLOW)
         assert p.returncode == code, (args, p.returncode, p.stdout, p.stderr)
         return p.stdout + p.stderr
 
@@ -153,7 +153,7 @@ class Office(Bureau):
     def state(self, uid):
         return (self.r.hget(self.key("sms:row:" + uid), "s") or b"").decode()
 
-    def wait_state(self, uid, state, reason=None, seconds=20):
+    def wait_state(self, uid, state, reason=None, seconds=60):
         until(lambda: self.state(uid) == state, lambda: f"{uid} becomes {state}, is {self.row(uid)}", seconds)
         if reason is not None:
             is_ = self.row(uid)["r"]
@@ -237,7 +237,7 @@ class Kannel:
     def gateway(self, **more):
         return {"driver": "kannel", "fake": "yes", "rate": self.rate, "user": "dibao",
                 "url": f"http://127.0.0.1:{self.sendsms}/cgi-bin/sendsms", "password_file": self.dir + "/sendsms",
-                "status_url": f"http://127.0.0.1:{self.admin}/status.xml", "timeout": "3s",
+                "status_url": f"http://127.0.0.1:{self.admin}/status.xml", "timeout": "30s",
                 "status_password_file": self.dir + "/status",
                 "store_url": f"http://127.0.0.1:{self.admin}/store-status.xml", **more}
 
@@ -268,7 +268,7 @@ class Kannel:
 
     def status(self):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/status.xml?password={self.name}-status", timeout=5) as r:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/status.xml?password={self.name}-status", timeout=30 * SLOW) as r:
                 return r.read()
         except OSError:
             return b""
@@ -332,7 +332,7 @@ class HttpSmsc:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def deliver(self, q, type):
-        urllib.request.urlopen(q["dlr-url"].replace("%d", str(type)).replace("%A", "stub"), timeout=5).read()
+        urllib.request.urlopen(q["dlr-url"].replace("%d", str(type)).replace("%A", "stub"), timeout=30 * SLOW).read()
 
 
 ACCEPTED = (202, "0: Accepted for delivery")
@@ -345,7 +345,7 @@ def receipt(sms, uid, type, n=1, token=None, b=None, code="UNDELIV", more=""):
         token = hashlib.blake2b(uid.encode() + b"\0" + n.to_bytes(4, "little"), key=key, digest_size=16).hexdigest()
     url = f"http://127.0.0.1:{sms.port}/receipt?g=gateway-1&i={uid.encode().hex()}&n={n}&k={token}&t={type}&a=NACK%2F{code}{more}"
     try:
-        with urllib.request.urlopen(url, timeout=5 * SLOW) as r:
+        with urllib.request.urlopen(url, timeout=30 * SLOW) as r:
             return r.status
     except urllib.error.HTTPError as e:
         return e.code
@@ -397,14 +397,14 @@ class Sendsms(SendsmsServer):
         c.close()
 
 
-def stubbed(b, answers, gateways=1, **conf):
+def stubbed(b, answers, gateways=1, timeout="30s", **conf):
     b.start()
     with open(b.path("secret"), "w") as f:
         f.write("secret\n")
     os.chmod(b.path("secret"), 0o600)
     stubs = [Sendsms(a) for a in (answers if gateways > 1 else [answers])]
     port = free_port()
-    sms = Sms(b, gateways=[{"driver": "kannel", "fake": "yes", "rate": 100, "url": s.url, "user": "u", "timeout": "1s",
+    sms = Sms(b, gateways=[{"driver": "kannel", "fake": "yes", "rate": 100, "url": s.url, "user": "u", "timeout": timeout,
                             "password_file": b.path("secret")} for s in stubs], listen=f"127.0.0.1:{port}",
               receipt_url=f"http://127.0.0.1:{port}/receipt", **conf).start()
     sms.port = port

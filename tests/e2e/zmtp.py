@@ -108,7 +108,7 @@ class Curve:
 
 
 class Peer:
-    def __init__(self, endpoint, curve=None, more=(), identity=b"", kind=b"DEALER", seconds=10):
+    def __init__(self, endpoint, curve=None, more=(), identity=b"", kind=b"DEALER", seconds=30):
         """`more`: properties of its own making, first in its metadata."""
         self.wire, self.clear, self.messages, self.frames = bytearray(), bytearray(), [], []
         self.unread, self.at, self.secured, self.over = bytearray(), 0, False, False
