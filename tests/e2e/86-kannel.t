@@ -22,6 +22,11 @@ def personal(uid, name, type="penalty", badge="F000001", **more):
     return msgpack.packb(e)
 
 
+def was(sms, uid, state, reason):
+    """It has been so, and may be so no more."""
+    sms.wait_log(f"DIBAO_EVENT={uid} DIBAO_STATE={state} DIBAO_REASON={reason}\\b")
+
+
 def hash_of(text):
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -168,7 +173,7 @@ def what_may_have_been_sent_is_not_sent_again_but_by_policy(b):
     for uid, type in (("p1", "penalty"), ("p2", "penalty"), ("drop", "promotion"), ("late", "penalty")):
         b.publish(notice(uid, type))
     for uid in ("p1", "p2", "drop", "late"):
-        b.wait_state(uid, "ambiguous", "unknown")
+        was(sms, uid, "ambiguous", "unknown")
     b.wait_state("p1", "parked", "unknown")
     b.wait_state("p2", "parked")
     b.wait_state("drop", "dropped")
@@ -195,7 +200,7 @@ def what_was_certainly_not_sent_is_tried_again_later_and_a_fault_of_the_gateway_
     sms, stub = stubbed(b, lambda n: (503, "Temporal failure, try again later.") if n == 1 else ACCEPTED,
                         codes=b.path("codes.tsv"))
     b.publish(notice("busy"))
-    b.wait_state("busy", "held", "retry")
+    was(sms, "busy", "held", "retry")
     row = b.wait_state("busy", "submitted")
     assert row["n"] == "2" and len(stub.got) == 2
     stub.answers = lambda n: (403, "Not routable. Do not try again.") if n == 3 else ACCEPTED
@@ -203,7 +208,7 @@ def what_was_certainly_not_sent_is_tried_again_later_and_a_fault_of_the_gateway_
     assert b.wait_state("no-route", "failed", "refused")["r"] == "refused not-routable"
     stub.answers = lambda n: (403, "Authorization failed for sendsms") if n == 4 else ACCEPTED
     b.publish(notice("password"))
-    b.wait_state("password", "held", "gateway")
+    was(sms, "password", "held", "gateway")
     b.publish(notice("waits"))
     b.wait_state("password", "submitted")
     b.wait_state("waits", "submitted")
