@@ -154,6 +154,7 @@ $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/lib/libdibao
 $(BUILD)/tests/dibaod-leaky: $(call obj,daemon/main.c tests/e2e/leaky.c) $(BUILD)/lib/libdaemon.a $(BUILD)/lib/libhost.a $(BUILD)/lib/libdibao.a
 	$(call link,$(LEAKY))
 $(BUILD)/tests/test_canary: WRAP := $(LEAKY)
+$(BUILD)/tests/test_reader_memory: WRAP := -Wl,--wrap=malloc,--wrap=calloc
 # Goes into other programs, so without a sanitizer of its own.
 $(BUILD)/tests/shim.so: tests/e2e/shim.c
 	@mkdir -p $(@D)

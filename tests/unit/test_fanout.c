@@ -45,7 +45,8 @@ struct fixture {
 	unsigned n_peers;
 	void *zmq;
 	uint64_t ms;
-	uint32_t heard_from; /* routing id of the last message */
+	uint32_t heard_from;  /* routing id of the last message */
+	unsigned not_current; /* a bit for each channel that is not read to its end */
 };
 
 static void on_message(uint32_t routing_id, const void *frame, size_t len, void *userdata)
@@ -68,6 +69,13 @@ static void on_gone(struct session *s, void *userdata)
 	s->state = SESSION_ENDED;
 }
 
+static bool is_current(enum dibao_channel c, void *userdata)
+{
+	const struct fixture *f = userdata;
+
+	return !(f->not_current >> c & 1);
+}
+
 static int set_up(void **state)
 {
 	static struct fixture f;
@@ -81,6 +89,7 @@ static int set_up(void **state)
 				   .catchup_percent = 50,
 				   .clock = &f.clock,
 				   .userdata = &f,
+				   .is_current = is_current,
 				   .on_gone = on_gone,
 				   .encode = {.withdrawn = &f.withdrawn,
 					      .hidden = &f.hidden,
@@ -321,6 +330,32 @@ static void nothing_is_sent_when_the_lease_is_over_and_all_when_it_is_renewed(vo
 	assert_true(p->flags & WIRE_DATA_REPLAY);
 }
 
+/* A subscriber without a place takes a frame that is none for the word that it has all. */
+static void
+what_is_sent_while_its_channel_is_not_read_to_its_end_is_marked_as_a_replay(void **state)
+{
+	struct fixture *f = *state;
+	struct peer *p = connect_in_step(f);
+
+	append(f, 1);
+	settle(f, p);
+	assert_false(p->flags & WIRE_DATA_REPLAY);
+	assert_false(p->position_flags & WIRE_DATA_REPLAY);
+	f->not_current = 1u << DIBAO_CHANNEL_PUBLIC;
+	append(f, 1);
+	settle(f, p);
+	assert_int_equal(p->n_items, 2);
+	assert_true(p->flags & WIRE_DATA_REPLAY);
+	assert_true(p->position_flags & WIRE_DATA_REPLAY);
+	/* Of the others' it is told nothing. */
+	f->not_current = ~f->not_current;
+	append(f, 1);
+	settle(f, p);
+	assert_int_equal(p->n_items, 3);
+	assert_false(p->flags & WIRE_DATA_REPLAY);
+	assert_false(p->position_flags & WIRE_DATA_REPLAY);
+}
+
 static void frames_that_begin_before_a_place_say_that_they_may_repeat(void **state)
 {
 	struct fixture *f = *state;
@@ -532,6 +567,7 @@ int main(void)
 		TEST(frames_are_long_while_the_budget_is_ample),
 		TEST(frames_are_short_while_the_budget_is_and_nothing_is_lost),
 		TEST(nothing_is_sent_when_the_lease_is_over_and_all_when_it_is_renewed),
+		TEST(what_is_sent_while_its_channel_is_not_read_to_its_end_is_marked_as_a_replay),
 		TEST(frames_that_begin_before_a_place_say_that_they_may_repeat),
 		TEST(who_leaves_the_step_leaves_the_others_in_it),
 		TEST(a_position_says_whether_all_before_it_has_come),
