@@ -22,6 +22,10 @@ static struct client *client_sent(struct fixture *f, const char *name, unsigned 
 	wait_active(f, k);
 	append(f, PUBLIC, n);
 	wait_until(f, k->n_items == n);
+	/* And the position behind it, if it had to catch up: its ACK would be a new one. */
+	wait_until(f,
+		   session_of(f, k)->at[PUBLIC].in_step &&
+			   k->data[PUBLIC].number + 1 == session_of(f, k)->at[PUBLIC].next_number);
 	settle(f);
 	return k;
 }
