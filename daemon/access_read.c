@@ -412,7 +412,7 @@ static void begin_section(struct reading *p, const char *name)
 static char *next_line(char *buf, int size, void *userdata)
 {
 	struct reading *p = userdata;
-	char *start, *end;
+	char *start, *end, *rest;
 	size_t len;
 
 	if (p->error == -E2BIG || p->error == -ENOMEM || !fgets(buf, size, p->file))
@@ -429,7 +429,8 @@ static char *next_line(char *buf, int size, void *userdata)
 	 * name over its 50 bytes cut. */
 	start = buf + strspn(buf, " \t");
 	end = *start == '[' ? strchr(start, ']') : NULL;
-	if (end && !strchr(" \t\r\n;", end[1])) {
+	rest = end ? end + 1 + strspn(end + 1, " \t\r\n") : NULL;
+	if (rest && *rest && *rest != ';') {
 		fault(p, p->line, "expected nothing behind [NAME]");
 	} else if (end) {
 		*end = '\0';

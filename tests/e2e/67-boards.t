@@ -169,7 +169,7 @@ def it_does_not_start_as_a_user_who_can_read_what_is_private(b):
     o.outside.start(wait=False)
     assert o.outside.process.wait() == CONFIG and re.search(b.expected, o.outside.log())
     b.expected = "at the places of others than boards"
-    for key in ("private-now", "cursors"):
+    for key in ("private", "private-now", "cursors"):
         b.r.execute_command("ACL", "SETUSER", "dibaod-public", f"%R~{BASE}{key}")
         o.outside.configure(redis_user="dibaod-public", redis_password_file=b.path("dibaod-public.password"))
         o.outside.start(wait=False)

@@ -14,7 +14,7 @@
 #define KEY3 "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"
 #define NOW  INT64_C(1795447940996)
 
-static char errors[8192];
+static char errors[1 << 20];
 
 static int load(struct access **ret, const char *text)
 {
@@ -240,6 +240,45 @@ static void an_option_stands_once_and_within_its_bounds(void **state)
 	access_free(loaded(text));
 	refused("[insecure]\nkind = admin\npublic_key = " KEY1 "\n",
 		"f:1: [insecure] public_key: this name");
+}
+
+/* "[a]", and a list of n words: a prefix and so many digits. */
+static const char *list(char *text, const char *option, const char *prefix, int digits, int n)
+{
+	char *p = text + sprintf(text, "[a]\n%s =", option);
+
+	for (int i = 0; i < n; i++)
+		p += sprintf(p, " %s%0*d", prefix, digits, i);
+	strcpy(p, "\n");
+	return text;
+}
+
+static void a_list_or_a_line_or_a_file_that_is_too_long_is_refused(void **state)
+{
+	char *text = malloc(1 << 20), *p = text;
+	struct access *a = NULL;
+
+	(void)state;
+	refused(list(text, "types", "t", 1, 33), "f:2: types: expected at most 32");
+	refused(list(text, "types", "t", 1, 32), "[a] kind: missing");
+	assert_null(strstr(errors, "f:2: types: expected"));
+	refused(list(text, "types", "", 33, 1), "f:2: types: expected names of 1 to 32 bytes");
+	refused(list(text, "types", "", 32, 1), "[a] kind: missing");
+	assert_null(strstr(errors, "f:2: types: expected"));
+	refused(list(text, "orgs", "32", 2, 65), "f:2: orgs: expected at most 64");
+	refused(list(text, "orgs", "32", 2, 64), "[a] kind: missing");
+	assert_null(strstr(errors, "f:2: orgs: expected"));
+	refused(list(text, "types", "", 2100, 1), "f:2: expected lines of at most 2045 bytes");
+	refused("[a] b\n", "f:1: expected nothing behind [NAME]");
+	refused("[a]b\n", "f:1: expected nothing behind [NAME]");
+	refused("[a] \t; a word\n", "f:1: [a] kind: missing");
+	refused("[a]\ndurable = a\x01z\n", "f:2: durable: expected text without control");
+	for (int i = 0; i <= ACCESS_ENTRIES_MAX; i++)
+		p += sprintf(p, "[n%d]\nkind = admin\n", i);
+	refused(text, "expected at most 20000 names");
+	free(text);
+	assert_int_equal(access_load(&a, "/", NULL), -EINVAL); /* opens, and cannot be read */
+	assert_null(a);
 }
 
 static void all_faults_of_a_file_are_told(void **state)
@@ -536,6 +575,7 @@ int main(void)
 		cmocka_unit_test(a_board_with_a_private_grant_does_not_load),
 		cmocka_unit_test(a_fault_names_file_and_line),
 		cmocka_unit_test(an_option_stands_once_and_within_its_bounds),
+		cmocka_unit_test(a_list_or_a_line_or_a_file_that_is_too_long_is_refused),
 		cmocka_unit_test(all_faults_of_a_file_are_told),
 		cmocka_unit_test(nobody_stands_twice_and_no_key_serves_two),
 		cmocka_unit_test(without_a_section_local_may_all_and_insecure_nothing),
