@@ -25,7 +25,7 @@ PLAIN = BUILD
 
 
 def run(argv, **more):
-    p = subprocess.run(argv, capture_output=True, text=True, timeout=120 * SLOW, cwd=ROOT, **more)
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=480 * SLOW, cwd=ROOT, **more)
     assert p.returncode == 0, f"{argv}: {p.stdout}{p.stderr}"
     return p.stdout
 
@@ -52,7 +52,7 @@ def link_again(to):
 
 def ctl(b, *args, code=0, stdin=""):
     p = subprocess.run([dibao_test.BUILD + "/bin/dibaoctl", *(["-c", b.d.config] if b.d else []), *args], input=stdin,
-                       capture_output=True, text=True, timeout=30 * SLOW)
+                       capture_output=True, text=True, timeout=120 * SLOW)
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     return p.stdout if code == 0 else p.stderr
 

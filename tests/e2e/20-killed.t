@@ -5,7 +5,7 @@ from dibao_test import *
 
 
 def has_some(r, n):
-    until(lambda: len(r.lines()) >= n, f"{r.name} has {n} events", 30)
+    until(lambda: len(r.lines()) >= n, f"{r.name} has {n} events", 120)
 
 
 @test
@@ -63,7 +63,7 @@ def a_daemon_killed_in_the_midst_of_a_burst_and_back_loses_nothing(b):
     b.d.start()
     b.published(p)
     for r in (durable, plain):
-        r.wait_for(generated(20000), 40)
+        r.wait_for(generated(20000), 120)
         r.in_order("e")
 
 
@@ -93,7 +93,7 @@ def redis_killed_and_back_loses_nothing_that_it_acknowledged(b):
         b.start_redis()
     b.published(p)
     for r in (durable, plain):
-        r.wait_for(generated(12000), 40)
+        r.wait_for(generated(12000), 120)
         r.in_order("e")
     assert b.r.get(b.key("epoch")) == b"1", "nothing was rolled back, so there was nothing to heal"
 
@@ -110,7 +110,7 @@ def a_daemon_stopped_for_two_leases_and_woken_does_no_harm(b):
     stopped = b.d if first_token[0] == b.d.tcp else second
     stopped.pause()
     b.publish_many(500, "stopped")
-    r.wait_for(generated(500, "before") | generated(500, "stopped"), 30)
+    r.wait_for(generated(500, "before") | generated(500, "stopped"), 120)
     token = r.said(r"^active (\S+) (\S+)")[-1]
     assert token[0] != first_token[0], "another daemon serves it"
     cursor = b.r.hget(b.key("cursors"), "gateway")
@@ -191,7 +191,7 @@ def two_daemons_of_which_one_dies_and_its_clients_move(b):
     b.d.kill()
     b.published(p)
     for r in names:
-        r.wait_for(generated(8000), 40)
+        r.wait_for(generated(8000), 120)
         r.in_order("e")
 
 
@@ -219,7 +219,7 @@ def at_term_the_daemon_drains_tells_its_clients_and_keeps_their_places(b):
 @test
 def a_drain_waits_for_those_who_hang_only_so_long(b):
     b.expected = "."
-    b.start(drain_ms=2000, lease_ms=10000)
+    b.start(drain_ms=2000, lease_ms=90000, silence_ms=180000)  # which would end it too, were the drain not bounded
     for name in ("hung", "well"):
         b.durable(name)
     hung, stopped = b.recorder("hung", "-d", "hung", "--hang-after", "50"), b.recorder("stopped")
@@ -230,7 +230,7 @@ def a_drain_waits_for_those_who_hang_only_so_long(b):
     until(lambda: len(hung.lines()) >= 50, "it hangs")
     begin = time.monotonic()
     b.d.stop()
-    assert 2 <= time.monotonic() - begin < 5 * SLOW, "the drain is bounded"
+    assert 2 <= time.monotonic() - begin < 30, "the drain is bounded"
     well.wait_said("^connecting draining")
     b.published(p)
     stopped.process.signal(signal.SIGCONT)
@@ -240,7 +240,7 @@ def a_drain_waits_for_those_who_hang_only_so_long(b):
     b.d.start()
     hung.start()
     for r in (hung, stopped, well):
-        r.wait_for(generated(20000), 40)
+        r.wait_for(generated(20000), 120)
         r.in_order("e")
     assert not well.said("^again "), "the place of who acknowledged was kept"
 

@@ -67,7 +67,7 @@ def stepped(b, who, ms):
 
 
 def has_some(r, n):
-    until(lambda: len(r.lines()) >= n, f"{r.name} has {n} events", 30)
+    until(lambda: len(r.lines()) >= n, f"{r.name} has {n} events", 120)
 
 
 @test

@@ -52,7 +52,7 @@ def an_endpoint_or_control_socket_that_cannot_be_opened_is_told_and_ends_the_sta
 
 
 def dibaod(*args):
-    p = subprocess.run([BUILD + "/bin/dibaod", *args], capture_output=True, text=True, timeout=20 * SLOW)
+    p = subprocess.run([BUILD + "/bin/dibaod", *args], capture_output=True, text=True, timeout=80 * SLOW)
     return p.returncode, p.stdout, p.stderr
 
 

@@ -67,7 +67,7 @@ class Manager:
         boot = BOOT.format(keep=f"{b.dir} {BUILD} {ROOT}", units=b.path("units"))
         self.unshare = b.process(["unshare", "--mount", "--pid", "--fork", "--cgroup", "--uts", "--ipc", "--mount-proc", "--kill-child",
                                   "sh", "-c", boot], b.path("systemd.log"))
-        until(self.is_up, lambda: "systemd is up: " + self.unshare.log(), 30)
+        until(self.is_up, lambda: "systemd is up: " + self.unshare.log(), 120)
 
     def pid(self):
         with open(f"/proc/{self.unshare.p.pid}/task/{self.unshare.p.pid}/children") as f:
@@ -75,7 +75,7 @@ class Manager:
 
     def systemctl(self, *args):
         return subprocess.run(["nsenter", "-t", self.pid(), "-m", "-p", "systemctl", *args], capture_output=True, text=True,
-                              timeout=30 * SLOW)
+                              timeout=120 * SLOW)
 
     def is_up(self):
         assert self.unshare.alive(), self.unshare.log()

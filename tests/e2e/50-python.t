@@ -75,7 +75,7 @@ def a_python_subscriber_goes_on_after_the_daemon_was_killed(b):
     b.d.kill()
     b.publish_many(500, "two")
     b.d.start()
-    receive_until(s, generated(500, "one") | generated(500, "two"), got, 30)
+    receive_until(s, generated(500, "one") | generated(500, "two"), got, 120)
 
 
 @test
@@ -90,7 +90,7 @@ def the_program_itself_prints_what_it_got(b):
 
 @test
 def a_client_that_never_reads_and_forges_acks_is_ended_and_harms_nobody(b):
-    b.start(window_bytes="128K", budget_bytes="2M")
+    b.start(window_bytes="128K", budget_bytes="2M", silence_ms=120000)  # not silence, what they say ends them
     r = b.recorder("r")
     context = zmq.Context.instance()
     bad = []
@@ -127,8 +127,7 @@ def a_forged_ack_does_not_move_the_place_of_a_durable_name(b):
         channel, number, token = s.last
         s.ack(channel, number + ahead, token ^ other)
         try:
-            until(lambda: s.receive(0.02) and False, "", 3)
-            raise AssertionError("was taken")
+            until(lambda: s.receive(0.02) and False, "it is ended")
         except subscriber.Refused as e:
             assert e.args[0] == 6, e
         assert b.r.hget(b.key("cursors"), "py") == before

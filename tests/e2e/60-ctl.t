@@ -13,7 +13,7 @@ USAGE, DATAERR, NOINPUT, UNAVAILABLE, NOPERM, CONFIG = 64, 65, 66, 69, 77, 78
 def ctl(b, *args, code=0, stdin="", conf=None):
     """What it prints. Its exit code must be the one expected."""
     p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", conf or b.d.config, *args], input=stdin, capture_output=True,
-                       text=True, timeout=30 * SLOW, env={**os.environ, "TZ": "Asia/Shanghai"})
+                       text=True, timeout=120 * SLOW, env={**os.environ, "TZ": "Asia/Shanghai"})
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     assert not re.search("Sanitizer|runtime error:", p.stderr), p.stderr
     return p.stdout if code == 0 else p.stderr
@@ -370,7 +370,7 @@ def status_on_a_terminal_is_redrawn_in_place_also_when_the_daemon_comes_back(b):
     until(lambda: sees(r"no daemon[^\x00]*serving[^\x00]*serving"), lambda: seen)
     assert "/s" in seen and not re.search(r"-\d+/s", seen), seen
     p.send_signal(signal.SIGINT)
-    assert p.wait(10 * SLOW) == 0
+    assert p.wait(40 * SLOW) == 0
     os.close(master)
 
 
@@ -412,7 +412,7 @@ def complete(b, *words):
     script = """source "$1/clients/ctl/dibaoctl.bash"; shift; compopt() { :; }
                 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dibaoctl; printf '%s\\n' "${COMPREPLY[@]}" """
     p = subprocess.run(["bash", "-c", script, "bash", ROOT, BUILD + "/bin/dibaoctl", *words], capture_output=True,
-                       text=True, timeout=20 * SLOW, cwd=b.dir)
+                       text=True, timeout=80 * SLOW, cwd=b.dir)
     assert not p.stderr, p.stderr
     return p.stdout.split()
 

@@ -33,7 +33,7 @@ def import_file(b, data, *args, code=0, name="in.csv"):
         with open(b.path(name), "wb") as f:
             f.write(data if isinstance(data, bytes) else data.encode())
     p = subprocess.run(command(b, name, *args),
-                       capture_output=True, text=True, timeout=60 * SLOW)
+                       capture_output=True, text=True, timeout=240 * SLOW)
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     assert not re.search("Sanitizer|runtime error:", p.stderr), p.stderr
     return [json.loads(l) for l in p.stdout.splitlines()], p.stderr
@@ -206,7 +206,7 @@ def each_row_is_counted_once_as_new_repeated_scheduled_conflicting_or_refused(b)
     refused.sort(key=lambda r: r["line"])
     assert [r["line"] for r in refused] == [4, 5, 6] and refused[0]["event"]["uid"] == "old-2", refused
     assert refused[2]["text"] == "{nonsense" and stat_mode(out[-1]["refused_file"]) == 0o600
-    p = subprocess.run([a for a in command(b, "in.jsonl") if a != "--json"], capture_output=True, text=True, timeout=30 * SLOW)
+    p = subprocess.run([a for a in command(b, "in.jsonl") if a != "--json"], capture_output=True, text=True, timeout=120 * SLOW)
     for word in ("UTF-8, JSON lines, 7 rows", "new          0", "repeated     4", "scheduled    0", "conflicting  1",
                  "refused      2", "in.jsonl.refused.jsonl", "conflict: line 4, uid old-2: urgent\n  dibaoctl correct old-2 --urgent true"):
         assert word in p.stdout, (word, p.stdout)
@@ -233,7 +233,7 @@ def the_command_printed_for_a_conflict_makes_the_event_what_the_file_says(b):
     with open(b.path("dibaoctl"), "w") as f:
         f.write(f'#!/bin/sh\nexec {shlex.quote(BUILD)}/bin/dibaoctl -c {shlex.quote(b.d.config)} "$@"\n')
     os.chmod(b.path("dibaoctl"), 0o755)
-    p = subprocess.run(["sh", "-c", told["command"]], capture_output=True, text=True, cwd=b.dir, timeout=30 * SLOW,
+    p = subprocess.run(["sh", "-c", told["command"]], capture_output=True, text=True, cwd=b.dir, timeout=120 * SLOW,
                        env={**os.environ, "PATH": b.dir + ":" + os.environ["PATH"]})
     assert p.returncode == 0 and not os.path.exists(b.path("ran")), (told["command"], p.stderr)
     corrected, = [e for e in stored(b).values() if e.get("corrects") == uid]
@@ -333,7 +333,7 @@ def a_terminal_sees_a_bar_and_a_file_does_not(b):
     except OSError:  # the other end is closed
         pass
     os.close(master)
-    assert p.wait(30 * SLOW) == 0
+    assert p.wait(120 * SLOW) == 0
     drawn = seen.decode().split("\r\033[K")
     assert re.match(r"\[#* *\] +\d+%  \d+ rows, \d+/s, 0 refused, 0 conflicting", drawn[1]), drawn[:3]
     percents = [int(re.search(r"(\d+)%", d)[1]) for d in drawn if "%" in d]

@@ -29,10 +29,23 @@ def people(n, **changed):
 
 def roster(b, *args, code=0, conf="ctl.conf"):
     p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.path(conf), "--json", "roster", *args],
-                       capture_output=True, timeout=60 * SLOW, text=True)
+                       capture_output=True, timeout=240 * SLOW, text=True)
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     assert not re.search("Sanitizer|runtime error:", p.stderr), p.stderr
     return p.stdout, p.stderr
+
+
+def cpu(b, argv):
+    """s of processor time that a program and Redis take for it; its output."""
+    redis = lambda: b.r.info("cpu")["used_cpu_user"] + b.r.info("cpu")["used_cpu_sys"]
+    before = redis()
+    with open(b.path("cpu.out"), "w") as f:
+        p = subprocess.Popen(argv, stdout=f)
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 0
+    with open(b.path("cpu.out")) as f:
+        return used.ru_utime + used.ru_stime + redis() - before, f.read()
 
 
 def load(b, rows, *args, code=0, head=HEAD, raw=None, conf="ctl.conf"):
@@ -83,9 +96,12 @@ def seed_rosters_in_either_language_and_encoding_are_read_in_seconds(b):
         b.r.flushall()
         seed = subprocess.run([BUILD + "/bin/dibao-seed", "--root", ROOT, "roster", "--size", str(size), "--headings", headings],
                               capture_output=True, text=True, check=True).stdout
-        began = time.monotonic()
-        said, _ = load(b, None, raw=seed.encode(encoding))
-        assert time.monotonic() - began < 10 * SLOW
+        with open(b.path("seed.csv"), "wb") as f:
+            f.write(seed.encode(encoding))
+        took, out = cpu(b, [BUILD + "/bin/dibaoctl", "-c", b.path("ctl.conf"), "--json", "roster", "import", b.path("seed.csv"),
+                            "--headings", ROOT + "/config/headings.tsv"])
+        said = json.loads(out)
+        assert took < 10 * SLOW, took
         assert (said["added"], said["refused"], said["no_number"]) == (size, 0, 0), said
         assert b.r.hlen(BASE + "roster") == size and said["active"] < size
 

@@ -13,7 +13,7 @@ NEVER = [["FLUSHALL"], ["KEYS", "*"], ["SCAN", "0"], ["CONFIG", "SET", "maxmemor
 
 def ctl(b, *args, code=0):
     p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, *args], capture_output=True,
-                       text=True, timeout=30 * SLOW, cwd=b.dir)
+                       text=True, timeout=120 * SLOW, cwd=b.dir)
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     return p.stdout + p.stderr
 

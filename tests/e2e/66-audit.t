@@ -10,7 +10,7 @@ DAY = 86400_000
 
 def ctl(b, *args, code=0, conf=None):
     p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", conf or b.d.config, *args], capture_output=True, text=True,
-                       timeout=30 * SLOW)
+                       timeout=120 * SLOW)
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     return p.stdout if code == 0 else p.stderr
 

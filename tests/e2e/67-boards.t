@@ -9,7 +9,7 @@ PUBLIC = ["public", "public-now"]
 
 
 class Two(Office):
-    def __init__(self, b, **names):
+    def __init__(self, b, outside=None, **names):
         super().__init__(b, **{"wall": BOARD, "gate": GATEWAY, **names})
         dibaoctl(b, "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply")
         b.d.stop()
@@ -17,7 +17,7 @@ class Two(Office):
         b.d.start()
         self.outside = b.daemon("outside", access=self.conf, curve_key_file=b.path("dibaod.key"), insecure="no",
                                 audience="public", redis_user="dibaod-public",
-                                redis_password_file=b.path("dibaod-public.password")).start()
+                                redis_password_file=b.path("dibaod-public.password"), **(outside or {})).start()
 
     def wall(self, **options):
         s = self.subscriber("wall", endpoint=self.outside.tcp, view="public", **options)
@@ -192,7 +192,7 @@ def an_act_at_the_outer_daemon_is_logged_there_and_leaves_the_audit_stream_alone
 
 @test
 def after_a_redis_that_came_back_with_less_boards_get_what_the_inner_daemon_puts_back(b):
-    o = Two(b)
+    o = Two(b, outside=dict(heartbeat_ms=20000, silence_ms=120000))  # nobody hears the board out while Redis is away
     s, pids = RawSubscriber(o.outside.tcp, curve=o.curve("wall"), view="public", start="time", arg=1), {}
     s.open()
     b.publish(event("a-0", "award"))
@@ -205,7 +205,7 @@ def after_a_redis_that_came_back_with_less_boards_get_what_the_inner_daemon_puts
     b.redis.kill()
     b.start_redis()
     dibaoctl(b, "--redis", "unix:" + b.redis_socket, "setup", "--acl", "--apply")
-    o.outside.wait_log("all sessions begin anew", 30)
+    o.outside.wait_log("all sessions begin anew", 120)
     why = (5, "the queue is being read anew")
     until(lambda: s.receive(0.02) is not None and [f for _, f in s.log if f[0][:1] == b"G"], "it is told", every=0)
     # What it says before it says HELLO again is refused, the more of it the slower all goes.
@@ -215,10 +215,10 @@ def after_a_redis_that_came_back_with_less_boards_get_what_the_inner_daemon_puts
     late, seen = o.wall(start="time", arg=1), {}
     shown(late, seen, 1)
     b.d.go_on()
-    b.d.wait_log("1 events published again", 30)
+    b.d.wait_log("1 events published again", 120)
     b.publish(event("a-2", "award"))
-    shown(s, pids, 3, 30)
-    shown(late, seen, 3, 30)
+    shown(s, pids, 3, 120)
+    shown(late, seen, 3, 120)
 
 
 run()

@@ -32,7 +32,7 @@ def line(uid, type="penalty", badge="F000001", name="演示", **more):
 def preview(b, what, *args, stdin="", code=0, at=NOON, text=False):
     p = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, *([] if text else ["--json"]), "sms",
                         "preview", what, "--sms-config", b.path("sms.conf"), "--at", str(at), *args],
-                       input=stdin, capture_output=True, text=True, timeout=30 * SLOW)
+                       input=stdin, capture_output=True, text=True, timeout=120 * SLOW)
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     assert not re.search("Sanitizer|runtime error:", p.stderr), p.stderr
     return (p.stdout if text else [json.loads(l) for l in p.stdout.splitlines()]), p.stderr

@@ -7,7 +7,7 @@ EXAMPLES = os.path.join(ROOT, "tests", "examples")
 
 
 def sh(*argv, **env):
-    p = subprocess.run(argv, capture_output=True, text=True, timeout=120 * SLOW, env={**os.environ, **env})
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=480 * SLOW, env={**os.environ, **env})
     assert p.returncode == 0, f"{' '.join(argv)}: {p.stdout[-1500:]}{p.stderr[-1500:]}"
     return p.stdout
 

@@ -146,21 +146,21 @@ def an_unknown_key_is_not_let_in_and_is_logged_with_nothing_but_the_key(b):
     o = Office(b, gate=GATEWAY)
     stranger = o.key("stranger")
     s = o.subscriber("stranger")
-    mark = len(b.d.log())
     b.d.wait_log(re.escape(f"unknown key refused: {stranger}"), since=0)
     until(lambda: s.receive(0.02) == [] and o.status("keys_refused") >= 1, "it is counted")
     line = [l for l in b.d.log().split("\n") if stranger in l][0]
     assert line == f"notice unknown key refused: {stranger}", line
-    assert not s.welcome and o.session("gate"), "others are let in"
-    assert len(b.d.ask("clients")["clients"]) == 1
+    # Others are let in. Who holds a key matters here, not how many there are: nobody keeps that session alive.
+    o.session("gate")
+    who = lambda: [k["policy"] for k in b.d.ask("clients")["clients"]]
+    assert not s.welcome and "stranger" not in who()
     # libdibao says why, and goes on trying: the policy may know the key a minute later.
     p = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "--endpoint", b.d.tcp, "--key", b.path("stranger.key"),
                    "--server-key", o.server, "tail"], b.path("tail.out"))
     until(lambda: "refused: the daemon does not know this key, connecting again" in p.log(), "tail says why")
     o.policy["stranger"] = {"public_key": stranger, **GATEWAY}
     o.reload()
-    until(lambda: len(b.d.ask("clients")["clients"]) == 2, "tail is let in", 15)
-    assert mark >= 0
+    until(lambda: "stranger" in who(), "tail is let in", 120)
 
 
 @test
@@ -179,7 +179,7 @@ def a_peer_without_curve_or_with_another_daemons_key_does_not_get_in(b):
 def raw_hello(endpoint, user_id, hello):
     """Speaks ZMTP 3.1 with NULL by hand, with a User-Id of its own among its properties; what comes back."""
     host, port = endpoint.split("//")[1].split(":")
-    c = socket.create_connection((host, int(port)), timeout=5 * SLOW)
+    c = socket.create_connection((host, int(port)), timeout=20 * SLOW)
     c.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + b"\x00" + bytes(31))
     prop = lambda name, value: bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
     ready = b"\x05READY" + prop(b"Socket-Type", b"DEALER") + prop(b"Identity", b"") + prop(b"User-Id", user_id)
@@ -452,19 +452,19 @@ def two_keys_serve_one_name_until_the_old_one_is_taken_away(b):
 def a_name_ends_with_its_day_also_while_it_is_connected(b):
     o = Office(b, gate=GATEWAY)
     b.d.stop()
-    # The daemon's midnight is a few seconds ahead.
-    now = time.time()
-    left = 86400 - int(now) % 86400 - int(4 + 2 * SLOW)
-    b.d.env["TZ"] = "XXX-%02d:%02d:%02d" % (left // 3600, left // 60 % 60, left % 60)
-    day = time.strftime("%Y-%m-%d", time.gmtime(now + left))
-    if left > 24 * 3600 - 60:
-        return  # within a minute of midnight the zone would be another day's
-    o.policy["gate"]["expires"] = day
+    # The daemon's midnight is half an hour ahead, until its clock is put there.
+    clock = Shim(b, "clock")
+    b.expected = "clocks disagree"  # Redis' goes on
+    now = int(time.time())
+    ahead = -now % 86400 - 1800
+    b.d.env = {**b.d.env, **clock.env, "TZ": "XXX%s%02d:%02d:%02d" % ("+-"[ahead > 0], abs(ahead) // 3600, abs(ahead) // 60 % 60, abs(ahead) % 60)}
+    o.policy["gate"]["expires"] = time.strftime("%Y-%m-%d", time.gmtime(now + ahead))
     o.write()
     b.d.start()
     s = o.session("gate")
     b.publish(event("e-1"))
     receive_until(s, ["e-1"])
+    clock.step(1801_000)
     assert revocation(s, 20)[:2] == (REVOKED, "expires: the date is past")
     assert o.refusal("gate") == (REFUSED, "expires: the date is past")
     b.publish(event("e-2"))

@@ -270,7 +270,7 @@ def the_number_of_a_peer_cannot_be_foreseen_and_taken(b):
     number = lambda i: b"\0" + struct.pack(">I", i)
     thieves = [w.peer(identity=number(FIRST + i)) for i in range(64)]
     b.publish(msgpack.packb({**w.events[0], "uid": "late-1", "urgent": False}))
-    until(lambda: not b.d.ask("clients")["clients"], "the gateway's end is seen", 20)
+    until(lambda: not b.d.ask("clients")["clients"], "the gateway's end is seen", 120)
     # Nor can the number of who comes next be taken before him, for which libzmq would die.
     for _ in range(70):
         s = w.peer()

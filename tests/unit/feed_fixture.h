@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Less than the 15 s between two beats, which would hide one that was not told at once. */
-enum { DEADLINE_MS = 12000, BULK = 200, LOG_EVENTS = 512, STREAMS_MAX = 8 };
+enum { DEADLINE_MS = 48000, BULK = 200, LOG_EVENTS = 512, STREAMS_MAX = 8 };
 
 /* A page: all it was told. */
 struct page {

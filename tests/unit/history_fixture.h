@@ -14,7 +14,7 @@
 
 enum {
 	STORED = 6 * HISTORY_LOAD_COUNT,
-	DEADLINE_MS = 20000,
+	DEADLINE_MS = 80000,
 	MIB = 1024 * 1024,
 	ONE_BYTES = 1000, /* of an event that is appended */
 };
@@ -99,8 +99,8 @@ static inline struct redis_link *open_link(struct fixture *f, const char *name, 
 		.event = f->event,
 		.name = name,
 		.address = address,
-		.connect_timeout_ms = 2000,
-		.command_timeout_ms = 5000,
+		.connect_timeout_ms = 20000,
+		.command_timeout_ms = 60000,
 		.arena = true,
 	};
 

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-enum { DEADLINE_MS = 20000 };
+enum { DEADLINE_MS = 80000 };
 
 #define BUREAU "3205"
 #define BASE   "dibao:{3205}:"
@@ -57,8 +57,8 @@ static void start_with(struct fixture *f, const char *const *extra)
 		.event = f->event,
 		.name = "main",
 		.address = f->server.address,
-		.connect_timeout_ms = 2000,
-		.command_timeout_ms = 5000,
+		.connect_timeout_ms = 20000,
+		.command_timeout_ms = 60000,
 	};
 
 	redis_server_start(&f->server, extra);

@@ -24,7 +24,7 @@
 #define GUSU	"320508000000"
 #define WUZHONG "320506000000"
 
-enum { DEADLINE_MS = 20000, EVENTS_KEPT = 16 };
+enum { DEADLINE_MS = 80000, EVENTS_KEPT = 16 };
 
 struct sample {
 	const char *type; /* NULL: award, which is public */

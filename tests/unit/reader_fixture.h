@@ -16,7 +16,7 @@
 #include <cmocka.h>
 #include "loop.h"
 
-enum { DEADLINE_MS = 20000, SEEN_MAX = 20000 };
+enum { DEADLINE_MS = 80000, SEEN_MAX = 20000 };
 
 #define BUREAU "3205"
 #define BASE   "dibao:{3205}:"
@@ -106,7 +106,7 @@ static inline struct redis_link *open_link(struct fixture *f, const char *name, 
 		.address = f->server.address,
 		.user = user,
 		.password = user ? "p" : NULL,
-		.connect_timeout_ms = 2000,
+		.connect_timeout_ms = 20000,
 		.command_timeout_ms = DEADLINE_MS,
 		.arena = arena,
 		.userdata = f,

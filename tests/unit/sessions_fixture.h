@@ -29,7 +29,7 @@
 
 #include "event_fixture.h"
 
-enum { DEADLINE_MS = 20000, CLIENTS_MAX = 4, TOLD_MAX = 2048, LONG_MS = 600000 };
+enum { DEADLINE_MS = 80000, CLIENTS_MAX = 4, TOLD_MAX = 2048, LONG_MS = 600000 };
 
 #define BUREAU "3205"
 #define BASE   "dibao:{3205}:"
@@ -441,7 +441,7 @@ static inline int set_up(void **state)
 {
 	static struct fixture f;
 	struct redis_link_options l = {
-		.name = "main", .connect_timeout_ms = 2000, .command_timeout_ms = 5000};
+		.name = "main", .connect_timeout_ms = 20000, .command_timeout_ms = 60000};
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	f = (struct fixture){0};

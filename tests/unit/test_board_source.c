@@ -16,7 +16,7 @@
 #include "board_fixture.h"
 #include "loop.h"
 
-enum { DEADLINE_MS = 20000, VIEWS_MAX = 8 };
+enum { DEADLINE_MS = 80000, VIEWS_MAX = 8 };
 
 static struct fixture {
 	sd_event *event;

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include "loop.h"
 
-enum { DEADLINE_MS = 20000 };
+enum { DEADLINE_MS = 80000 };
 
 #define BASE "dibao:{3205}:"
 
@@ -55,7 +55,7 @@ static int set_up(void **state)
 {
 	static struct fixture f;
 	struct redis_link_options opt = {
-		.name = "main", .connect_timeout_ms = 2000, .command_timeout_ms = 5000};
+		.name = "main", .connect_timeout_ms = 20000, .command_timeout_ms = 60000};
 
 	f = (struct fixture){0};
 	assert_true(sd_event_new(&f.event) >= 0);
@@ -268,8 +268,8 @@ static void nothing_is_sent_on_a_link_that_is_down(void **state)
 	struct redis_link_options opt = {.event = f->event,
 					 .name = "down",
 					 .address = "unix:/nonexistent/socket",
-					 .connect_timeout_ms = 2000,
-					 .command_timeout_ms = 5000};
+					 .connect_timeout_ms = 20000,
+					 .command_timeout_ms = 60000};
 
 	assert_int_equal(redis_link_new(&l, &opt), 0);
 	call_begin(&call, "dibao_version", BASE);

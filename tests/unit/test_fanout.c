@@ -13,7 +13,7 @@
 #include "event_fixture.h"
 
 enum {
-	DEADLINE_MS = 20000,
+	DEADLINE_MS = 80000,
 	ONE_BYTES = 1000,
 	SHORT_BYTES = 64 * 1024, /* what fanout.c promises while the budget is short */
 	AMPLE = 1 << 30,

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include "loop.h"
 
-enum { DEADLINE_MS = 20000, BODY_MAX = 1000, BUFFER_MAX = 100000 };
+enum { DEADLINE_MS = 80000, BODY_MAX = 1000, BUFFER_MAX = 100000 };
 
 struct client {
 	int fd;

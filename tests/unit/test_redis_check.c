@@ -108,8 +108,8 @@ static void a_replica_is_refused_by_its_role(void **state)
 		struct redis_link_options opt = {.event = f->event,
 						 .name = "main",
 						 .address = f->server.address,
-						 .connect_timeout_ms = 2000,
-						 .command_timeout_ms = 5000};
+						 .connect_timeout_ms = 20000,
+						 .command_timeout_ms = 60000};
 
 		assert_int_equal(redis_link_new(&f->link, &opt), 0);
 	}
