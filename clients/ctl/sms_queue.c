@@ -7,6 +7,7 @@
 #include "sms.h"
 #include "redis.h"
 
+#include "../sms/batches.h"
 #include "../sms/notice.h"
 
 #include <jansson.h>
@@ -18,6 +19,7 @@ enum { PAGE = 500, SHOWN = 40, BATCHES_MAX = 1000, REASONS_MAX = 64 };
 
 struct batch_line {
 	char id[40];
+	char document[160]; /* its number; of an hour's batch "" */
 	long long n, limit, waiting;
 	bool released;
 };
@@ -56,10 +58,12 @@ static struct batch_line *batch_of(struct queue *q, const char *id)
 	b = &q->batches[q->n_batches++];
 	*b = (struct batch_line){0};
 	snprintf(b->id, sizeof b->id, "%s", id);
-	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 4) {
 		b->n = reply->element[0]->integer;
 		b->released = reply->element[1]->integer != 0;
 		b->limit = reply->element[2]->integer;
+		if (reply->element[3]->type == REDIS_REPLY_STRING)
+			snprintf(b->document, sizeof b->document, "%s", reply->element[3]->str);
 	}
 	freeReplyObject(reply);
 	return b;
@@ -80,7 +84,20 @@ static void count(struct queue *q, const char *state, const char *words)
 	q->reasons[i].n++;
 }
 
-/* s t l n d r q g of one row. */
+/* By China's time, as the quiet hours are. 0: when its batch is released. */
+static void put_due(FILE *to, int64_t ms)
+{
+	const time_t t = (time_t)(ms / 1000 + 8 * 3600);
+	char text[40] = "when released";
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	if (ms)
+		strftime(text, sizeof text, "%F %T+08:00", &tm);
+	fprintf(to, "%-25s  ", text);
+}
+
+/* s t l n d r q g cw of one row. */
 static void one(struct queue *q, const char *uid, const redisReply *row)
 {
 	const char *state = text_of(row, 0), *batch = text_of(row, 6), *reason = text_of(row, 5);
@@ -91,7 +108,8 @@ static void one(struct queue *q, const char *uid, const redisReply *row)
 	const char *words = by_batch ? notice_reason_words(NOTICE_REASON_BATCH)
 				     : notice_words(reason, strlen(reason));
 	int64_t due = strtoll(text_of(row, 4), NULL, 10);
-	char due_text[CTL_TIME];
+	const char *code = by_batch ? NULL : strchr(reason, ' ');
+	const char *meaning = code ? text_of(row, 8) : "";
 	json_t *j;
 
 	q->n++;
@@ -99,10 +117,11 @@ static void one(struct queue *q, const char *uid, const redisReply *row)
 	if (by_batch)
 		b->waiting++;
 	if (q->c->json) {
-		j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "uid", uid, "state",
-			      state, "type", text_of(row, 1), "lane", text_of(row, 2), "attempt",
-			      atoi(text_of(row, 3)), "reason", by_batch ? "batch" : reason, "words",
-			      words, "batch", batch, "gateway", text_of(row, 7));
+		j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "uid", uid,
+			      "state", state, "type", text_of(row, 1), "lane", text_of(row, 2),
+			      "attempt", atoi(text_of(row, 3)), "reason",
+			      by_batch ? "batch" : reason, "words", words, "meaning", meaning,
+			      "batch", batch, "gateway", text_of(row, 7));
 		json_object_set_new(j, "due", by_batch ? json_null() : json_integer(due));
 		ctl_put_json(j);
 		return;
@@ -110,9 +129,10 @@ static void one(struct queue *q, const char *uid, const redisReply *row)
 	if (!q->all && q->n_shown == SHOWN)
 		return;
 	q->n_shown++;
-	ctl_local_time(due_text, due);
-	fprintf(q->lines, "%-19s  %-9s %-14s %s%s%s\n", by_batch ? "when released" : due_text,
-		state, text_of(row, 1), uid, words[0] ? "  " : "", words);
+	put_due(q->lines, by_batch ? 0 : due);
+	fprintf(q->lines, "%-9s %-14s %s%s%s%s%s%s%s%s\n", state, text_of(row, 1), uid,
+		words[0] ? "  " : "", words, meaning[0] ? ": " : "", meaning, code ? " (" : "",
+		code ? code + 1 : "", code ? ")" : "");
 }
 
 /* The rows of a page, each the caller's, NULL if it could not be had. All are read before one is
@@ -122,7 +142,7 @@ static int read_page(struct queue *q, const redisReply *uids, redisReply *rows[P
 	int e = 0;
 
 	for (size_t i = 0; i < uids->elements; i++)
-		redisAppendCommand(q->r.context, "HMGET %s%b s t l n d r q g",
+		redisAppendCommand(q->r.context, "HMGET %s%b s t l n d r q g cw",
 				   ctl_redis_key(&q->r, "sms:row:"), uids->element[i]->str,
 				   uids->element[i]->len);
 	for (size_t i = 0; i < uids->elements; i++) {
@@ -149,7 +169,7 @@ static int read_all(struct queue *q)
 		n = uids->elements;
 		e = read_page(q, uids, rows);
 		for (size_t i = 0; i < n; i++) {
-			if (e == 0 && rows[i]->elements == 8)
+			if (e == 0 && rows[i]->elements == 9)
 				one(q, uids->element[i]->str, rows[i]);
 			freeReplyObject(rows[i]);
 		}
@@ -158,6 +178,26 @@ static int read_all(struct queue *q)
 			return e;
 	}
 	return 0;
+}
+
+static void tell_batch(const struct batch_line *b)
+{
+	const time_t hour = (time_t)(strtoll(b->id + 1, NULL, 10) * 3600 + 8 * 3600);
+	char when[40];
+	struct tm tm;
+
+	printf("\nbatch %s: ", b->id);
+	if (batch_is_document(b->id)) {
+		fputs("document ", stdout);
+		ctl_put_text(b->document, 0);
+	} else {
+		gmtime_r(&hour, &tm);
+		strftime(when, sizeof when, "%F %H:00+08:00", &tm);
+		printf("the hour of %s ", when);
+	}
+	printf("\n%8lld of its texts wait; %lld in all, more than %lld\n"
+	       "          dibaoctl sms release %s\n",
+	       b->waiting, b->n, b->limit, b->id);
 }
 
 static void tell(struct queue *q, const char *lines)
@@ -170,9 +210,7 @@ static void tell(struct queue *q, const char *lines)
 		struct batch_line *b = &q->batches[i];
 
 		if (b->waiting)
-			printf("\nbatch %s: %lld texts wait (%lld in all, more than %lld)\n"
-			       "  dibaoctl sms release %s\n",
-			       b->id, b->waiting, b->n, b->limit, b->id);
+			tell_batch(b);
 	}
 	if (q->n)
 		printf("\n%s", lines);

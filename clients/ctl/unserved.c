@@ -19,7 +19,7 @@
 
 enum { PAGE = 500, SHOWN = 100, COUNTS_MAX = 64, WORD = 64 };
 
-enum { F_STATE, F_TYPE, F_ORG, F_BADGE, F_REASON, F_AT, F_MAILBOX, F_ENDED, N_FIELDS };
+enum { F_STATE, F_TYPE, F_ORG, F_BADGE, F_REASON, F_AT, F_MAILBOX, F_MEANING, N_FIELDS };
 
 struct counts {
 	struct {
@@ -81,36 +81,37 @@ static bool is_asked(struct unserved *u, const redisReply *row)
 	return !u->org || !strncmp(text_of(row, F_ORG), u->org, strlen(u->org));
 }
 
-static void print_time(char buf[40], const char *ms)
+static void print_time(char buf[40], int64_t ms)
 {
-	const time_t t = (time_t)(strtoll(ms, NULL, 10) / 1000 + 8 * 3600);
+	const time_t t = (time_t)(ms / 1000 + 8 * 3600);
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
 	strftime(buf, 40, "%F %T+08:00", &tm);
 }
 
-static void show(struct unserved *u, const char *uid, const redisReply *row)
+static void show(struct unserved *u, const char *uid, int64_t ended_ms, const redisReply *row)
 {
 	const char *r = text_of(row, F_REASON), *code = strchr(r, ' ');
 	const char *words = notice_words(r, strlen(r));
+	const char *meaning = code ? text_of(row, F_MEANING) : "";
 	char ended[40];
 	json_t *j;
 
 	u->shown++;
 	if (!u->c->json) {
-		print_time(ended, text_of(row, F_ENDED));
-		printf("%s  %-14s %-20s %s  %s: %s%s%s%s\n", ended, text_of(row, F_TYPE),
+		print_time(ended, ended_ms);
+		printf("%s  %-14s %-20s %s  %s: %s%s%s%s%s%s\n", ended, text_of(row, F_TYPE),
 		       text_of(row, F_BADGE), u->mailbox ? u->mailbox : text_of(row, F_ORG), uid,
-		       words, code ? " (" : "", code ? code + 1 : "", code ? ")" : "");
+		       words, meaning[0] ? ": " : "", meaning, code ? " (" : "",
+		       code ? code + 1 : "", code ? ")" : "");
 		return;
 	}
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "uid", uid, "state",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "uid", uid, "state",
 		      text_of(row, F_STATE), "type", text_of(row, F_TYPE), "org",
 		      text_of(row, F_ORG), "badge", text_of(row, F_BADGE), "at",
 		      (json_int_t)strtoll(text_of(row, F_AT), NULL, 10), "ended",
-		      (json_int_t)strtoll(text_of(row, F_ENDED), NULL, 10), "reason", r, "words",
-		      words);
+		      (json_int_t)ended_ms, "reason", r, "words", words, "meaning", meaning);
 	if (j && u->mailbox)
 		json_object_set_new(j, "mailbox", json_string(u->mailbox));
 	json_dumpf(j, stdout, JSON_COMPACT);
@@ -118,7 +119,7 @@ static void show(struct unserved *u, const char *uid, const redisReply *row)
 	json_decref(j);
 }
 
-static void take(struct unserved *u, const char *uid, const redisReply *row)
+static void take(struct unserved *u, const char *uid, int64_t ended_ms, const redisReply *row)
 {
 	if (row->type != REDIS_REPLY_ARRAY || row->elements != N_FIELDS ||
 	    !*text_of(row, F_STATE)) /* its row is gone, by age */
@@ -127,19 +128,19 @@ static void take(struct unserved *u, const char *uid, const redisReply *row)
 		return;
 	count(&u->reasons, notice_words(text_of(row, F_REASON), strlen(text_of(row, F_REASON))));
 	if (u->listed++ < u->most)
-		show(u, uid, row);
+		show(u, uid, ended_ms, row);
 }
 
-/* The rows of a page, asked for at once. */
+/* uid, when, uid, when ...: the rows of a page, asked for at once. */
 static int take_page(struct unserved *u, const redisReply *uids)
 {
 	redisReply *row;
 	int e = 0;
 
-	for (size_t i = 0; i < uids->elements; i++)
-		redisAppendCommand(u->r.context, "HMGET %ssms:row:%b s t o b r at mb tf", u->r.base,
+	for (size_t i = 0; i + 1 < uids->elements; i += 2)
+		redisAppendCommand(u->r.context, "HMGET %ssms:row:%b s t o b r at mb cw", u->r.base,
 				   uids->element[i]->str, uids->element[i]->len);
-	for (size_t i = 0; i < uids->elements; i++) {
+	for (size_t i = 0; i + 1 < uids->elements; i += 2) {
 		void *got = NULL;
 
 		redisGetReply(u->r.context, &got);
@@ -150,7 +151,7 @@ static int take_page(struct unserved *u, const redisReply *uids)
 		e = ctl_redis_check(&u->r, got, &row);
 		if (e)
 			continue;
-		take(u, uids->element[i]->str, row);
+		take(u, uids->element[i]->str, strtoll(uids->element[i + 1]->str, NULL, 10), row);
 		freeReplyObject(row);
 	}
 	return e;
@@ -164,11 +165,11 @@ static int take_all(struct unserved *u)
 	int e;
 
 	do {
-		e = ctl_redis_command(&u->r, &uids, "ZRANGE %s %lld %lld",
+		e = ctl_redis_command(&u->r, &uids, "ZRANGE %s %lld %lld WITHSCORES",
 				      ctl_redis_key(&u->r, "sms:unserved"), from, from + PAGE - 1);
 		if (e)
 			return e;
-		n = uids->elements;
+		n = uids->elements / 2;
 		e = take_page(u, uids);
 		freeReplyObject(uids);
 		from += PAGE;

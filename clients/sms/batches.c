@@ -130,3 +130,8 @@ void batch_of_ref(char ret[BATCH_ID_MAX], const char *ref, size_t len)
 	ret[0] = 'r';
 	sodium_bin2hex(ret + 1, BATCH_ID_MAX - 1, hash, 8);
 }
+
+bool batch_is_document(const char *id)
+{
+	return id[0] == 'r';
+}

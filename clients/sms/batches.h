@@ -51,5 +51,7 @@ void batches_done(struct batches *b);
 
 /* "r1f3c5a7d9b2e4f60" for a document number. */
 void batch_of_ref(char ret[BATCH_ID_MAX], const char *ref, size_t len);
+/* Else of one hour. */
+bool batch_is_document(const char *id);
 
 #endif

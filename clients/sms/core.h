@@ -71,7 +71,7 @@ struct core {
 	struct backlog *backlog;
 	struct batches batches;
 	struct caps *caps;
-	uint8_t receipt_key[KEY_BYTES];
+	uint8_t receipt_key[KEY_BYTES], text_key[KEY_BYTES]; /* text_hash.h */
 	unsigned n_flights;
 	struct flight *flights;
 	unsigned n_news;
@@ -179,8 +179,9 @@ struct step {
 	unsigned attempt; /* 0: as it is */
 	int64_t due_ms;	  /* 0: the state's own */
 	enum notice_reason reason;
-	const char *why;  /* in place of reason's word: person_reason_key() */
-	const char *code; /* the gateway's, behind the reason; "" or NULL: none */
+	const char *why;   /* in place of reason's word: person_reason_key() */
+	const char *code;  /* the gateway's, behind the reason; "" or NULL: none */
+	const char *words; /* what the table of codes says of it; NULL: nothing */
 	bool unserved;
 	const char *sent; /* its place in sms:sent: put there with the intent, taken away when it
 			     was certainly not sent; NULL: as it is */

@@ -275,7 +275,7 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 	struct outbox_call *call = outbox_begin(c->outbox, "dibao_sms_take", true);
 	int64_t now = core_now_ms(), due = quiet_due(&c->quiet, now, ev->urgent),
 		deadline = quiet_deadline(ev);
-	struct dibao_str ref, mailbox;
+	struct dibao_str ref = {0}, mailbox;
 	char batch[BATCH_ID_MAX] = "", reason[96];
 	struct step s;
 
@@ -299,6 +299,7 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 		     : ev->corrects.p ? ev->corrects.p
 				      : "",
 		     ev->retracts.p ? ev->retracts.len : ev->corrects.len);
+	outbox_bytes(call, ref.p ? ref.p : "", ref.len);
 	pair(call, "b", ev->badge);
 	pair(call, "t", ev->type_name);
 	pair(call, "o", ev->org);

@@ -22,7 +22,8 @@
  *   n   attempt          d  due, Unix ms  at event's `at`              x  too late after, Unix ms
  *   r   why it is held or ended so: a word of notice_reason or person_reason_key(), and the
  *       gateway's code after a blank
- *   g   gateway          p  parts         v  template version          h  hash of the text
+ *   cw  what the table of codes says of that code; of no meaning while `r` has none
+ *   g   gateway          p  parts         v  template version          h  keyed hash of the text
  *   ng  gateways that will not have it, a bit each
  *   q   batch            mb mailbox of a mailbox_reply                 k  retracts | corrects
  *   of  uid of the event it takes back                    y  uid of the one that took this back

@@ -11,7 +11,7 @@
 --
 -- Keys: sms:row:<uid> (notice.h), sms:open (zset: uid by due time, of all that are not final),
 -- sms:report (zset: uid by the time of the change, to be reported to the daemon), sms:unserved (zset:
--- uid by when it ended), sms:batch:<id> (hash: n texts, released), sms:released (zset: b<batch> or
+-- uid by when it ended), sms:batch:<id> (hash: n texts, released, document), sms:released (zset: b<batch> or
 -- u<uid> by when), sms:hours (hash: bulk texts by hour, u the usual number), sms:sent (zset: "<number>
 -- <number and text> <uid> <attempt>", the first two as keyed hashes, by when, one day of it, for the caps),
 -- sms:twice (zset: uid by when it was clear that its text arrived twice, or may have), sms:started (hash:
@@ -121,11 +121,10 @@ local function take_back(base, uid, by, keep, now)
 	return 'sent'
 end
 
--- One more bulk text: the batch it belongs to, how many that has, whether it was released, its limit.
-local function count_batch(base, ref, hour, limit)
+-- The usual number of bulk texts in an hour: the mean of a week, as the first of this hour finds it.
+local function usual_of(base, hour)
 	local hours = base .. 'sms:hours'
-	local n = redis.call('HINCRBY', hours, hour, 1)
-	if n == 1 then
+	if redis.call('HINCRBY', hours, hour, 1) == 1 then
 		local sum, all = 0, redis.call('HGETALL', hours)
 		for i = 1, #all, 2 do
 			local h = tonumber(all[i])
@@ -137,23 +136,51 @@ local function count_batch(base, ref, hour, limit)
 		end
 		redis.call('HSET', hours, 'u', text(math.ceil(sum / HOURS_KEPT)))
 	end
-	local usual = 3 * tonumber(redis.call('HGET', hours, 'u') or '0')
-	local q, most = ref, limit
-	if ref ~= '' and n > math.max(usual, limit) and
-		redis.call('HEXISTS', base .. 'sms:batch:' .. ref, 'released') == 0 then
-		q = ''
-	end
-	if q == '' then
-		q, most = 'h' .. hour, math.max(usual, limit)
-	end
-	local key = base .. 'sms:batch:' .. q
-	-- The hour's batch is about all of the hour, whatever document they are from.
-	local of = q ~= ref and n or redis.call('HINCRBY', key, 'n', 1)
-	redis.call('HSET', key, 'limit', text(most), 'seen', text(of))
-	if of == 1 then
+	return tonumber(redis.call('HGET', hours, 'u') or '0')
+end
+
+local function add_to_batch(key)
+	local n = redis.call('HINCRBY', key, 'n', 1)
+	if n == 1 then
 		redis.call('PEXPIRE', key, text(RELEASED_KEEP_MS))
 	end
-	return q, of, redis.call('HEXISTS', key, 'released'), most
+	return n
+end
+
+-- One more bulk text: the batch it belongs to, how many that has, whether it was released, its limit. A
+-- document that is over its limit, or was released, is a batch of its own: its texts do not fill the hour,
+-- and those that did are taken out, unless the hour itself is over its limit and waits already.
+local function count_batch(base, ref, document, hour, limit)
+	local of_hour, of_ref = base .. 'sms:batch:h' .. hour, base .. 'sms:batch:' .. ref
+	local most = math.max(3 * usual_of(base, hour), limit)
+	local q, key, n = 'h' .. hour, of_hour, 0
+	if ref ~= '' then
+		n = add_to_batch(of_ref)
+		if n == 1 then
+			redis.call('HSET', of_ref, 'document', document)
+		end
+		if n > limit or redis.call('HEXISTS', of_ref, 'released') == 1 then
+			local inside = tonumber(redis.call('HGET', of_ref, 'in' .. hour) or '0')
+			if inside > 0 and tonumber(redis.call('HGET', of_hour, 'n')) <= most then
+				redis.call('HINCRBY', of_hour, 'n', -inside)
+				redis.call('HDEL', of_ref, 'in' .. hour)
+			end
+			q, key, most = ref, of_ref, limit
+		end
+	end
+	if q ~= ref then
+		local in_hour = add_to_batch(of_hour)
+		if ref ~= '' then
+			redis.call('HINCRBY', of_ref, 'in' .. hour, 1)
+		end
+		if ref ~= '' and in_hour <= most then
+			q, key, most = ref, of_ref, limit
+		else
+			n = in_hour
+		end
+	end
+	redis.call('HSET', key, 'limit', text(most), 'seen', text(n))
+	return q, n, redis.call('HEXISTS', key, 'released'), most
 end
 
 -- What the roster has of a badge: its row, and the marks that are set.
@@ -163,7 +190,7 @@ local function of_badge(base, badge)
 end
 
 -- args: token, uid, state, reason, unserved, keep, due, lane, ref batch, hour, limit, retracts|corrects,
--- of, then fields of the row (b <badge> first). Reply: new|repeat, state, batch, its count, released,
+-- of, document, then fields of the row (b <badge> first). Reply: new|repeat, state, batch, its count, released,
 -- limit, original, and of the badge the roster's row and marks
 local function take(base, args)
 	local uid, state, reason, unserved, keep, due = args[4], args[5], args[6], args[7], args[8], args[9]
@@ -182,12 +209,12 @@ local function take(base, args)
 	end
 	local q, n, released, most = '', 0, 0, 0
 	if lane == 'bulk' and (state == 'queued' or state == 'held') then
-		q, n, released, most = count_batch(base, ref, hour, limit)
+		q, n, released, most = count_batch(base, ref, args[16], hour, limit)
 	end
 	redis.call('HSET', key, 's', state, 'r', reason, 'd', due, 'l', lane, 'n', '0', 'q', q, 'k', k, 'of', of,
-		'os', original, 'tq', text(now), unpack(args, 16))
+		'os', original, 'tq', text(now), unpack(args, 17))
 	settle(base, uid, nil, state, due, unserved, keep, now)
-	return { 'new', state, q, n, released, most, original, of_badge(base, args[17]) }
+	return { 'new', state, q, n, released, most, original, of_badge(base, args[18]) }
 end
 
 -- A bare withdrawal: nobody told why, or by what.
@@ -407,10 +434,10 @@ local function released(keys, args)
 	return redis.call('ZRANGEBYSCORE', keys[1] .. 'sms:released', '(' .. args[1], '+inf', 'WITHSCORES', 'LIMIT', 0, 500)
 end
 
--- args: batch. Reply: n, released, limit
+-- args: batch. Reply: n, released, limit, document
 local function batch(keys, args)
-	local r = redis.call('HMGET', keys[1] .. 'sms:batch:' .. args[1], 'seen', 'released', 'limit')
-	return { tonumber(r[1] or '0'), r[2] and 1 or 0, tonumber(r[3] or '0') }
+	local r = redis.call('HMGET', keys[1] .. 'sms:batch:' .. args[1], 'seen', 'released', 'limit', 'document')
+	return { tonumber(r[1] or '0'), r[2] and 1 or 0, tonumber(r[3] or '0'), r[4] or '' }
 end
 
 -- ---- by hand ----

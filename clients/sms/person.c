@@ -232,7 +232,7 @@ static const struct {
 	[PERSON_NO_NUMBER] = {"no-number", "the roster has no number for this badge"},
 	[PERSON_NUMBER_INVENTED] = {"number-invented",
 				    "the number is one of a demonstration's, and nobody's"},
-	[PERSON_NUMBER_BAD] = {"number-bad", "the carrier says that there is no such number"},
+	[PERSON_NUMBER_BAD] = {"number-bad", "the carrier said of an earlier text: no such number"},
 	[PERSON_NUMBER_DISPUTED] = {"number-disputed",
 				    "who has this number answered that it is not this person"},
 	[PERSON_NUMBER_SHARED] = {"number-shared",

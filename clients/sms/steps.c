@@ -65,9 +65,9 @@ void step_tell_batch(struct batch *b)
 	b->is_told = true;
 	snprintf(field, sizeof field, "DIBAO_BATCH=%s", b->id);
 	log_told(LOG_WARNING, LOG_ID_BATCH, field,
-		 "%" PRIu64 " texts came together, over %" PRIu64
+		 "%" PRIu64 " texts of one %s came together, over %" PRIu64
 		 ": they wait for: dibaoctl sms release %s",
-		 b->n, b->limit, b->id);
+		 b->n, batch_is_document(b->id) ? "document" : "hour", b->limit, b->id);
 }
 
 void step_hold(struct core *c, struct item *i)
@@ -237,6 +237,10 @@ void step_write(struct core *c, struct item *i, const struct step *s, step_fn fn
 	outbox_text(call, reason);
 	outbox_text(call, "n");
 	outbox_int(call, w->attempt);
+	if (s->code && s->code[0]) {
+		outbox_text(call, "cw");
+		outbox_text(call, s->words ? s->words : "");
+	}
 	for (unsigned k = 0; s->fields[k]; k++)
 		outbox_text(call, s->fields[k]);
 	outbox_send(c->outbox, call, on_written, w);
@@ -321,19 +325,17 @@ static bool by_another(struct core *c, struct item *i, const struct gateway *g, 
 	return true;
 }
 
-static void of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
-		    bool by_carrier, struct step *ret, int64_t now_ms)
+static void of_code(struct core *c, struct item *i, const struct gateway *g,
+		    const struct code_action *a, const char *code, bool by_carrier,
+		    struct step *ret, int64_t now_ms)
 {
-	struct code_action a =
-		codes_find(c->codes, g ? g->ops->name : "*", code, code ? strlen(code) : 0);
-
 	*ret = (struct step){
 		.to = NOTICE_FAILED,
 		.reason = by_carrier ? NOTICE_REASON_CARRIER : NOTICE_REASON_REFUSED,
 		.code = code,
 		.unserved = true,
 	};
-	if (!a.is_known) {
+	if (!a->is_known) {
 		c->counters.n_codes_unknown++;
 		if (log_limited("code"))
 			log_told(LOG_WARNING, LOG_ID_CODE, NULL, "%s: a code that %s does not know",
@@ -342,44 +344,48 @@ static void of_code(struct core *c, struct item *i, const struct gateway *g, con
 	if (g && !strcmp(g->ops->name, "none")) {
 		ret->reason = NOTICE_REASON_NO_GATEWAY;
 		ret->code = NULL;
-	} else if (a.done) {
+	} else if (a->done) {
 		*ret = (struct step){.to = NOTICE_DELIVERED};
-	} else if (a.number) {
+	} else if (a->number) {
 		ret->reason = NOTICE_REASON_NUMBER;
 		step_mark(c, i, "bad");
-	} else if (a.content) {
+	} else if (a->content) {
 		ret->reason = NOTICE_REASON_CONTENT;
 		if (log_limited("content"))
 			log_told(LOG_ERR, LOG_ID_CODE, NULL,
 				 "%s: the text, signature or template is minded: %s",
-				 g ? g->name : "?", a.meaning);
-		if (a.other)
+				 g ? g->name : "?", a->meaning);
+		if (a->other)
 			(void)by_another(c, i, g, code, true, ret, now_ms);
-	} else if (a.other) {
+	} else if (a->other) {
 		(void)by_another(c, i, g, code, true, ret, now_ms);
-	} else if (a.stop && !by_carrier) {
+	} else if (a->stop && !by_carrier) {
 		/* Not counted as an attempt: the breaker lets one text try after a time. */
 		*ret = (struct step){.to = NOTICE_HELD,
 				     .reason = NOTICE_REASON_GATEWAY,
 				     .code = code,
 				     .due_ms = now_ms + 1000};
-	} else if ((a.retry || a.stop) && i->attempt < c->config->attempts) {
+	} else if ((a->retry || a->stop) && i->attempt < c->config->attempts) {
 		if (!by_carrier && by_another(c, i, g, code, false, ret, now_ms))
 			return;
 		*ret = (struct step){.to = NOTICE_HELD,
 				     .reason = NOTICE_REASON_RETRY,
 				     .code = code,
-				     .due_ms = later(now_ms, a.retry_after_s, i->attempt)};
+				     .due_ms = later(now_ms, a->retry_after_s, i->attempt)};
 	}
 }
 
 void step_of_code(struct core *c, struct item *i, const struct gateway *g, const char *code,
 		  bool by_carrier, struct step *ret, int64_t now_ms)
 {
-	of_code(c, i, g, code, by_carrier, ret, now_ms);
+	struct code_action a =
+		codes_find(c->codes, g ? g->ops->name : "*", code, code ? strlen(code) : 0);
+
+	of_code(c, i, g, &a, code, by_carrier, ret, now_ms);
 	if (ret->to == NOTICE_HELD && ret->due_ms >= i->deadline_ms)
 		*ret = (struct step){.to = NOTICE_FAILED,
 				     .reason = NOTICE_REASON_TOO_LATE,
 				     .code = code,
 				     .unserved = true};
+	ret->words = a.meaning;
 }

@@ -29,6 +29,7 @@ def listed(b, *args):
     """uid -> reason; and the sums."""
     *lines, sums = [json.loads(l) for l in b.ctl("--json", "unserved", *args).splitlines()]
     assert len(lines) == sums["shown"] <= sums["unserved"], sums
+    assert all(abs(now_ms() - l["ended"]) < 600000 for l in lines), lines
     return {l["uid"]: l["reason"].split(" ")[0] for l in lines}, sums
 
 
@@ -67,6 +68,7 @@ def a_shared_or_reassigned_number_gets_private_kinds_once_confirmed_and_awards_b
     b.publish(about("award-moved", "A3", "丙", "award"))
     b.wait_state("shared", "parked", "number-shared")
     b.wait_state("moved", "parked", "number-moved")
+    assert listed(b)[0] == {"shared": "number-shared", "moved": "number-moved"}
     sms.wait_texts({"award", "award-moved", "fresh"})
     b.ctl("roster", "confirm", "A1")
     b.ctl("roster", "confirm", "A3")

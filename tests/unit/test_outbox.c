@@ -19,8 +19,8 @@ static int set_up(void **state)
 
 #define fenced(fn, ...) call("sms_" fn, "sms", "1", "7", __VA_ARGS__)
 #define take(uid, s, ref, k, of)                                                                   \
-	fenced("take", uid, s, "", "0", "100000", "5000", "bulk", ref, "400000", "2", k, of, "b",  \
-	       "A1", "t", "award", "e", "bytes of " uid)
+	fenced("take", uid, s, "", "0", "100000", "5000", "bulk", ref, "400000", "2", k, of,       \
+	       "No. " ref, "b", "A1", "t", "award", "e", "bytes of " uid)
 #define step(uid, from, n, to, unserved, new_n)                                                    \
 	fenced("step", uid, from, n, to, unserved, "100000", "6000",                               \
 	       strcmp(to, "intent") ? "" : "mark mark " uid " " new_n, "r", "why", "n", new_n)
@@ -202,23 +202,57 @@ static void a_batch_is_counted_by_document_or_hour_and_released_once(void **stat
 	r = take("a3", "queued", "", "", "");
 	assert_text(r->element[2], "h400000"); /* the third of the hour, over its limit of 2 */
 	assert_number(r->element[3], 3);
-	r = take("a4", "queued", "rdoc", "", "");
-	assert_text(r->element[2], "h400000");
+	r = take("a4", "queued", "rother", "", "");
+	assert_text(r->element[2], "h400000"); /* of a document that is not over it */
+	assert_number(r->element[3], 4);
+	r = take("a5", "queued", "rdoc", "", "");
+	assert_text(r->element[2], "rdoc");
+	assert_number(r->element[3], 3);
 	assert_number(call("sms_release", "h400000", "me"), 1);
 	assert_number(call("sms_release", "h400000", "me"), 0);
 	assert_number(call("sms_release", "nothing", "me"), 0);
-	r = take("a5", "queued", "", "", "");
+	r = take("a6", "queued", "", "", "");
+	assert_number(r->element[3],
+		      5); /* those of the document stay in it, for it waited already */
 	assert_number(r->element[4], 1);
 	r = call("sms_batch", "rdoc");
-	assert_number(r->element[0], 2);
+	assert_number(r->element[0], 3);
+	assert_text(r->element[3], "No. rdoc");
 	r = call("sms_released", "0");
 	assert_array(r, 2);
 	assert_text(r->element[0], "bh400000");
 	/* Only bulk texts that wait are counted. */
 	fenced("take", "x1", "queued", "", "0", "1", "1", "urgent", "rdoc", "400000", "2", "", "",
-	       "b", "A1");
+	       "", "b", "A1");
 	take("x2", "dropped", "rdoc", "", "");
-	assert_number(call("sms_batch", "rdoc")->element[0], 2);
+	assert_number(call("sms_batch", "rdoc")->element[0], 3);
+}
+
+static void a_document_that_waits_or_was_released_does_not_fill_the_hour(void **state)
+{
+	redisReply *r;
+
+	(void)state;
+	take("a1", "queued", "rdoc", "", "");
+	take("a2", "queued", "rdoc", "", "");
+	for (int i = 0; i < 3; i++) {
+		r = take("a3", "queued", "rdoc", "", "");
+		assert_text(r->element[2], "rdoc"); /* over its limit of 2 */
+		assert_number(r->element[3], 3 + i);
+		command("DEL", ROW "a3");
+	}
+	r = take("b1", "queued", "", "", "");
+	assert_text(r->element[2], "h400000");
+	assert_number(r->element[3], 1);
+	assert_number(call("sms_release", "rdoc", "me"), 1);
+	take("a6", "queued", "rdoc", "", "");
+	r = take("b2", "queued", "", "", "");
+	assert_number(r->element[3], 2);
+	r = take("b3", "queued", "", "", "");
+	assert_number(r->element[3], 3); /* the hour's own */
+	r = take("a7", "queued", "rdoc", "", "");
+	assert_text(r->element[2], "rdoc");
+	assert_number(r->element[4], 1);
 }
 
 static void an_hour_may_have_three_times_what_is_usual(void **state)
@@ -471,6 +505,8 @@ int main(void)
 			one_that_was_refused_and_waits_for_another_try_is_dropped_all_the_same,
 			set_up),
 		cmocka_unit_test_setup(a_batch_is_counted_by_document_or_hour_and_released_once,
+				       set_up),
+		cmocka_unit_test_setup(a_document_that_waits_or_was_released_does_not_fill_the_hour,
 				       set_up),
 		cmocka_unit_test_setup(an_hour_may_have_three_times_what_is_usual, set_up),
 		cmocka_unit_test_setup(a_report_is_taken_off_unless_it_changed_since, set_up),
