@@ -102,7 +102,7 @@ struct driver_question {
 	const char *id;
 	unsigned attempt;
 	const char *phone; /* as it was then; "": not known any more */
-	const char *hash;  /* of the text: 32 hex digits, see notice.h */
+	const char *hash;  /* of the text: text_hash.h */
 };
 
 enum driver_holds {
@@ -121,9 +121,10 @@ struct driver;
 
 struct driver_options {
 	sd_event *event;
-	const char *name;     /* of the gateway, for the log and the rows: "sms-1" */
-	const void *settings; /* of its kind; these two are borrowed while the driver lives */
-	const void *common;   /* the whole configuration: where receipts go */
+	const char *name;	 /* of the gateway, for the log and the rows: "sms-1" */
+	const void *settings;	 /* of its kind; these two are borrowed while the driver lives */
+	const void *common;	 /* the whole configuration: where receipts go */
+	const uint8_t *text_key; /* of driver_question.hash: text_hash.h; likewise */
 	void *userdata;
 	void (*on_result)(struct driver *d, const char *id, unsigned attempt,
 			  const struct driver_result *result, void *userdata);

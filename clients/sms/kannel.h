@@ -34,13 +34,14 @@ int kannel_parse_status(const char *xml, struct kannel_status *ret);
 
 /* ---- kannel_store.c ---- */
 
-enum { KANNEL_ENTRY_MAX = 16384, KANNEL_HASH_BYTES = 33, KANNEL_NUMBER_MAX = 32 };
+enum { KANNEL_ENTRY_MAX = 16384, KANNEL_NUMBER_MAX = 32 };
 
-/* A text, or a receipt that waits for a smsbox: of that the hash is "". */
+/* A text, or a receipt that waits for a smsbox, which has none. Borrowed for the call. */
 struct kannel_entry {
 	bool is_receipt;
 	char receiver[KANNEL_NUMBER_MAX];
-	char hash[KANNEL_HASH_BYTES]; /* as notice.h's */
+	const char *text; /* UTF-8 */
+	size_t text_len;
 };
 
 typedef void (*kannel_entry_fn)(const struct kannel_entry *e, void *userdata);

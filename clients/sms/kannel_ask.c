@@ -8,6 +8,7 @@
  * which has no id of ours, nothing is known.
  */
 #include "kannel.h"
+#include "text_hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ struct question {
 	struct question *next;
 	unsigned attempt, n_looks;
 	bool in_look, is_there, has_receipt;
-	char id[DRIVER_ID_MAX + 1], phone[NUMBER_DIGITS + 1], hash[KANNEL_HASH_BYTES];
+	char id[DRIVER_ID_MAX + 1], phone[NUMBER_DIGITS + 1], hash[TEXT_HASH_MAX];
 };
 
 struct kannel_questions {
@@ -107,7 +108,8 @@ void kannel_questions_saw(const struct kannel_entry *e, void *questions)
 		if (!x->in_look || !is_to(e->receiver, x->phone))
 			continue;
 		x->has_receipt |= e->is_receipt;
-		x->is_there |= !e->is_receipt && !strcmp(e->hash, x->hash);
+		x->is_there |= !e->is_receipt &&
+			       text_hash_is(x->hash, q->d->opt.text_key, e->text, e->text_len);
 	}
 }
 

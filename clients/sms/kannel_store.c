@@ -5,8 +5,8 @@
  *
  * An entry has neither our id nor the dlr-url (measured on 1.4.5): id, type, time, sender,
  * receiver, smsc-id, box-id, flags, udh-data, msg-data. So a text is known by its number and its
- * hash; two that are the same to the letter, for one number, can't be told apart. A receipt that
- * waits for a smsbox (DLR-MO) has a number and the SMSC's words, and no more.
+ * characters; two that are the same to the letter, for one number, can't be told apart. A receipt
+ * that waits for a smsbox (DLR-MO) has a number and the SMSC's words, and no more.
  *
  * Strict, for what is not read is taken for not there: a wrong password is answered with 200 and
  * "Denied" within the gateway element, and an answer that was cut has no end.
@@ -15,7 +15,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,28 +94,20 @@ static bool is_ucs2(const char *flags, size_t len)
 	return colon && (size_t)(colon - flags) + 1 < len && colon[1] == '2';
 }
 
-static int hash_text(char ret[KANNEL_HASH_BYTES], const char *data, size_t len, bool ucs2)
+/* Its length; -EBADMSG, -ENOBUFS. */
+static int read_text(char text[KANNEL_ENTRY_MAX], const char *data, size_t len, bool ucs2)
 {
-	unsigned char hash[(KANNEL_HASH_BYTES - 1) / 2];
-	char text[KANNEL_ENTRY_MAX];
-	int n = decode(text, data, len), e = 0;
+	int n = decode(text, data, len);
 
 	if (n >= 0 && ucs2) {
 		/* Never longer than what it stood in, encoded. */
 		char utf16[KANNEL_ENTRY_MAX];
 
 		memcpy(utf16, text, (size_t)n);
-		n = kannel_text(text, sizeof text, "UTF-16BE", utf16, (size_t)n);
+		n = kannel_text(text, KANNEL_ENTRY_MAX, "UTF-16BE", utf16, (size_t)n);
 		explicit_bzero(utf16, sizeof utf16);
 	}
-	if (n >= 0)
-		crypto_generichash(hash, sizeof hash, (unsigned char *)text, (size_t)n, NULL, 0);
-	else
-		e = n;
-	if (e == 0)
-		sodium_bin2hex(ret, KANNEL_HASH_BYTES, hash, sizeof hash);
-	explicit_bzero(text, sizeof text);
-	return e;
+	return n;
 }
 
 static bool is(const char *p, size_t len, const char *word)
@@ -133,6 +124,8 @@ static bool read_entry(struct kannel_store *s, const char *end)
 		   *data = field(s->buf, end, "msg-data", &data_len),
 		   *flags = field(s->buf, end, "flags", &flags_len);
 	struct kannel_entry e = {.is_receipt = false};
+	char text[KANNEL_ENTRY_MAX];
+	int n = 0;
 
 	if (!type || !to || !data)
 		return false;
@@ -140,8 +133,14 @@ static bool read_entry(struct kannel_store *s, const char *end)
 	if (to_len >= sizeof e.receiver || (!e.is_receipt && !is(type, type_len, "MT-PUSH")))
 		return true;
 	memcpy(e.receiver, to, to_len);
-	if (e.is_receipt || hash_text(e.hash, data, data_len, is_ucs2(flags, flags_len)) == 0)
+	if (!e.is_receipt) {
+		n = read_text(text, data, data_len, is_ucs2(flags, flags_len));
+		e.text = text;
+		e.text_len = n < 0 ? 0 : (size_t)n;
+	}
+	if (n >= 0)
 		s->fn(&e, s->userdata);
+	explicit_bzero(text, sizeof text);
 	explicit_bzero(&e, sizeof e);
 	return true;
 }

@@ -11,17 +11,17 @@
  * that an urgent text waits for a second's bulk at the most.
  */
 #include "core.h"
+#include "text_hash.h"
 
 #include "log.h"
 #include "log_ids.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HASH_BYTES = 16, SENT_MAX = CAPS_MARK_MAX + DIBAO_UID_MAX_BYTES + 8 };
+enum { SENT_MAX = CAPS_MARK_MAX + DIBAO_UID_MAX_BYTES + 8 };
 
 struct flight {
 	struct flight *next, **prev;
@@ -281,14 +281,11 @@ static void hold(struct flight *f, enum notice_reason why, int64_t until_ms)
 static void intend(struct flight *f, int64_t now_ms)
 {
 	struct core *c = f->c;
-	unsigned char hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1], parts[8];
+	char hash[TEXT_HASH_MAX], parts[8];
 	struct item *i = f->i;
 	size_t len;
 
-	crypto_generichash(hash, sizeof hash, (const unsigned char *)f->text.text, f->text.len,
-			   NULL, 0);
-	sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+	text_hash(hash, c->text_key, f->text.text, f->text.len);
 	snprintf(parts, sizeof parts, "%u", f->text.parts);
 	f->attempt = i->attempt + 1u;
 	/* Counted now, for those that are right behind it. */
@@ -305,7 +302,7 @@ static void intend(struct flight *f, int64_t now_ms)
 				  .attempt = f->attempt,
 				  .sent = f->sent,
 				  .fields = {"g", f->g->name, "p", parts, "v",
-					     template_version(f->template), "h", hex}},
+					     template_version(f->template), "h", hash}},
 		   on_intent, f);
 }
 

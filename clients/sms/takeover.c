@@ -6,6 +6,7 @@
  */
 #include "core.h"
 #include "incoming.h"
+#include "text_hash.h"
 
 #include "log.h"
 #include "log_ids.h"
@@ -160,7 +161,7 @@ static void on_opened(int result, const redisReply *reply, void *userdata)
 	struct core *c = l->c;
 	size_t len, n;
 	const char *key = outbox_reply_text(reply, 0, &len);
-	uint8_t secret[CAPS_SECRET_BYTES];
+	uint8_t secret[KEY_BYTES];
 
 	if (result != 0) {
 		c->is_loading = false;
@@ -171,8 +172,8 @@ static void on_opened(int result, const redisReply *reply, void *userdata)
 	    n != sizeof c->receipt_key)
 		log_text(LOG_ERR, "sms:key in Redis is not 64 hex digits: receipts of texts sent "
 				  "before will not be known");
-	crypto_generichash(secret, sizeof secret, (const unsigned char *)"caps", 4, c->receipt_key,
-			   sizeof c->receipt_key);
+	text_hash_key(c->text_key, "texts", c->receipt_key);
+	text_hash_key(secret, "caps", c->receipt_key);
 	c->caps = caps_new(secret);
 	if (!c->caps)
 		abort();
@@ -237,6 +238,7 @@ void takeover_open_gateways(struct core *c)
 			.name = g->name,
 			.settings = g->config,
 			.common = c->config,
+			.text_key = c->text_key,
 			.userdata = c,
 			.on_result = sender_on_result,
 			.on_receipt = news_on_receipt,

@@ -15,7 +15,7 @@ def each_type_becomes_one_text_to_the_right_number(b):
     for uid, (number, text) in texts.items():
         assert number == "15400000001" and text.startswith("【演示公安】演示"), text
         b.wait_state(uid, "submitted")
-        assert "e" in b.row(uid) and b.row(uid)["v"] and len(b.row(uid)["h"]) == 32
+        assert "e" in b.row(uid) and b.row(uid)["v"] and b.row(uid)["h"] == b.text_hash(text)
     assert "演示局" not in texts["u-penalty"][1] and "警告" not in texts["u-penalty"][1]
     until(lambda: all("submitted" in [s for s, _ in b.receipts().get(u, [])] for u in texts), b.receipts)
 
@@ -42,6 +42,7 @@ def a_result_file_makes_it_delivered_or_failed_and_the_bytes_go(b):
     assert b.state("good") == "delivered" and b.unserved() == {"bad"}
     assert not any("e" in b.row(u) for u in ("good", "bad", "late"))
     until(lambda: b.receipts().get("bad", [("", "")])[-1][0] == "failed", b.receipts)
+    assert "bad: the carrier could not deliver it: the carrier cannot deliver it (UNDELIV)\n" in b.ctl("unserved")
     until(lambda: b.receipts().get("good", [("", "")])[-1][0] == "delivered", b.receipts)
 
 

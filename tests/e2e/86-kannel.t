@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # dibao-sms with a real Kannel.
-import hashlib
-
 from sms_test import *
 
 
@@ -27,10 +25,6 @@ def was(sms, uid, state, reason):
     sms.wait_log(f"DIBAO_EVENT={uid} DIBAO_STATE={state} DIBAO_REASON={reason}\\b")
 
 
-def hash_of(text):
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 @test
 def each_type_arrives_with_exactly_the_expected_characters_in_one_part_or_several(b):
     k, sms = office(b, disclose="award.reason")
@@ -51,7 +45,7 @@ def each_type_arrives_with_exactly_the_expected_characters_in_one_part_or_severa
         b.wait_state(uid, "delivered")
     arrived = k.texts()
     assert len(arrived) == len(uids), (len(arrived), len(uids))
-    got = {(number, hash_of(text)): text for number, text in arrived}
+    got = {(number, b.text_hash(text)): text for number, text in arrived}
     parts = set()
     for uid, badge in uids.items():
         row = b.row(uid)
@@ -104,7 +98,7 @@ def texts_of_three_parts_and_more_arrive_with_exactly_their_characters_and_none_
         parts, row = arrived[number], b.row(f"r{i}")
         assert "".join(parts) == settled(text), (number, parts, settled(text))
         assert all(units(p) == 67 for p in parts[:-1]) and 0 < units(parts[-1]) <= 67, [units(p) for p in parts]
-        assert int(row["p"]) == len(parts) and row["h"] == hash_of("".join(parts)), row
+        assert int(row["p"]) == len(parts) and row["h"] == b.text_hash("".join(parts)), row
         settles += settled(text) != text
     assert {len(p) for p in arrived.values()} >= {3, 4, 5, 6}, {len(p) for p in arrived.values()}
     assert settles >= 4, settles

@@ -28,10 +28,10 @@ static void saw(const struct kannel_entry *e, void *userdata)
 	struct seen *s = userdata;
 
 	assert(strlen(e->receiver) < KANNEL_NUMBER_MAX);
-	assert(strlen(e->hash) == (e->is_receipt ? 0 : KANNEL_HASH_BYTES - 1));
+	assert(e->is_receipt == !e->text && e->text_len < KANNEL_ENTRY_MAX);
 	s->n++;
-	for (const char *p = e->hash; *p; p++)
-		s->hash = s->hash * 31 + (unsigned char)*p;
+	for (size_t i = 0; i < e->text_len; i++)
+		s->hash = s->hash * 31 + (unsigned char)e->text[i];
 }
 
 /* Cut into pieces it is read as in one. */

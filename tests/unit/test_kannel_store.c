@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What bearerbox says that it holds, as 1.4.5 writes it, and what is made of it. */
 #include "../../clients/sms/kannel.h"
+#include "../../clients/sms/text_hash.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <sodium.h>
 
 #define HEAD "<?xml version=\"1.0\"?>\n<gateway>\n"
 #define TAIL "</gateway>\n"
@@ -27,11 +27,13 @@
 #define RECEIPT	  ENTRY("DLR-MO", "15400000002", "-1:-1:-1:-1:8", "ACK%2F")
 
 static struct kannel_entry seen[8];
+static char texts[8][64];
 static unsigned n_seen;
 
 static void saw(const struct kannel_entry *e, void *userdata)
 {
 	(void)userdata;
+	snprintf(texts[n_seen], sizeof texts[0], "%.*s", (int)e->text_len, e->text ? e->text : "");
 	seen[n_seen++] = *e;
 }
 
@@ -54,32 +56,21 @@ static int read_store(const char *text)
 	return read_in_pieces(text, strlen(text), 1000);
 }
 
-static void hash_of(char ret[KANNEL_HASH_BYTES], const char *text)
-{
-	unsigned char hash[16];
-
-	crypto_generichash(hash, sizeof hash, (const unsigned char *)text, strlen(text), NULL, 0);
-	sodium_bin2hex(ret, KANNEL_HASH_BYTES, hash, sizeof hash);
-}
-
 static void a_text_is_known_by_its_number_and_its_characters(void **state)
 {
 	static const char text[] = HEAD OURS RECEIPT ENTRY("MO", "1069", "-1:0", "hi")
 		ENTRY("MT-PUSH", "+8615400000003", "-1:0:-1:-1:0", "plain+text") TAIL;
-	char hash[KANNEL_HASH_BYTES];
 
 	(void)state;
 	for (size_t piece = 1; piece < sizeof text; piece += 1 + piece / 3) {
 		assert_int_equal(read_in_pieces(text, sizeof text - 1, piece), 0);
 		assert_int_equal(n_seen, 3);
-		hash_of(hash, TEXT_UTF8);
-		assert_string_equal(seen[0].hash, hash);
+		assert_string_equal(texts[0], TEXT_UTF8);
 		assert_string_equal(seen[0].receiver, "15400000001");
 		assert_false(seen[0].is_receipt);
 		assert_true(seen[1].is_receipt);
-		assert_string_equal(seen[1].hash, "");
-		hash_of(hash, "plain text");
-		assert_string_equal(seen[2].hash, hash);
+		assert_string_equal(texts[1], "");
+		assert_string_equal(texts[2], "plain text");
 	}
 	assert_int_equal(read_store(HEAD TAIL), 0);
 	assert_int_equal(n_seen, 0);
@@ -134,10 +125,14 @@ static void on_holds(struct driver *d, const char *id, unsigned attempt, enum dr
 	told[n_told++].why = why;
 }
 
-static struct driver driver = {.opt.on_holds = on_holds};
+static const uint8_t key[TEXT_KEY_BYTES] = "a key";
+static struct driver driver = {.opt.on_holds = on_holds, .opt.text_key = key};
 
-static void ask(struct kannel_questions *q, const char *id, const char *phone, const char *hash)
+static void ask(struct kannel_questions *q, const char *id, const char *phone, const char *text)
 {
+	char hash[TEXT_HASH_MAX];
+
+	text_hash(hash, key, text, strlen(text));
 	assert_int_equal(kannel_questions_add(q, &(struct driver_question){.id = id,
 									   .attempt = 1,
 									   .phone = phone,
@@ -157,8 +152,9 @@ static void look(struct kannel_questions *q, const struct kannel_entry *entries,
 
 static void a_text_is_gone_after_two_looks_without_it_and_not_before(void **state)
 {
-	static const struct kannel_entry here[] = {{.receiver = "+8615400000001", .hash = "aa"},
-						   {.receiver = "15400000002", .hash = "bb"}};
+	static const struct kannel_entry here[] = {
+		{.receiver = "+8615400000001", .text = "aa", .text_len = 2},
+		{.receiver = "15400000002", .text = "bb", .text_len = 2}};
 	struct kannel_questions *q = kannel_questions_new(&driver);
 
 	(void)state;
@@ -179,6 +175,37 @@ static void a_text_is_gone_after_two_looks_without_it_and_not_before(void **stat
 	assert_int_equal(told[0].holds, DRIVER_HOLDS_NONE);
 	assert_int_equal(told[1].holds, DRIVER_HOLDS_NONE);
 	assert_false(kannel_questions_any(q));
+	kannel_questions_free(q);
+}
+
+static void a_hash_is_known_with_its_key_and_an_old_one_without(void **state)
+{
+	static const struct kannel_entry here[] = {
+		{.receiver = "15400000001", .text = TEXT_UTF8, .text_len = sizeof TEXT_UTF8 - 1}};
+	static const char old[] = "9004a95484491ea2f98a6d453ab96df7";
+	static const uint8_t other_key[TEXT_KEY_BYTES] = "another key";
+	struct kannel_questions *q = kannel_questions_new(&driver);
+	char hash[TEXT_HASH_MAX], other[TEXT_HASH_MAX];
+
+	(void)state;
+	text_hash(hash, key, TEXT_UTF8, sizeof TEXT_UTF8 - 1);
+	text_hash(other, other_key, TEXT_UTF8, sizeof TEXT_UTF8 - 1);
+	assert_string_not_equal(hash, other);
+	assert_int_equal(strlen(hash), 22);
+	assert_true(text_hash_is(hash, key, TEXT_UTF8, sizeof TEXT_UTF8 - 1));
+	assert_false(text_hash_is(hash, other_key, TEXT_UTF8, sizeof TEXT_UTF8 - 1));
+	assert_false(text_hash_is(hash, key, TEXT_UTF8, sizeof TEXT_UTF8 - 2));
+	assert_true(text_hash_is(old, key, TEXT_UTF8, sizeof TEXT_UTF8 - 1));
+	assert_false(text_hash_is(old, key, "else", 4));
+	assert_false(text_hash_is("", key, "", 0));
+	assert_int_equal(kannel_questions_add(q, &(struct driver_question){.id = "old",
+									   .attempt = 1,
+									   .phone = "15400000001",
+									   .hash = old}),
+			 0);
+	look(q, here, 1, NULL);
+	assert_int_equal(n_told, 1);
+	assert_int_equal(told[0].holds, DRIVER_HOLDS_TEXT);
 	kannel_questions_free(q);
 }
 
@@ -237,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_text_is_known_by_its_number_and_its_characters),
 		cmocka_unit_test(what_is_cut_denied_or_something_else_is_not_an_empty_store),
 		cmocka_unit_test(a_text_is_gone_after_two_looks_without_it_and_not_before),
+		cmocka_unit_test(a_hash_is_known_with_its_key_and_an_old_one_without),
 		cmocka_unit_test(a_look_that_failed_counts_for_nothing),
 		cmocka_unit_test(what_is_asked_during_a_look_is_answered_by_the_next),
 	};
