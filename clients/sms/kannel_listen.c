@@ -4,6 +4,10 @@
  * gateways of this kind. The answer is 200, whatever the receipt says, once it is on disk; what is
  * no receipt of ours gets 200 too, for Kannel would bring it again and again; only what could not
  * be taken now gets 503, and comes again.
+ *
+ * There must be room for all that a smsbox asks at a time, and it keeps its connections: what found
+ * none would wait there for seconds, no receipt would come, and so no text be sent (measured). They
+ * are 512 where max-pending-requests is not set, 256 in config/kannel/.
  */
 #include "kannel.h"
 
@@ -17,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRIVERS_MAX = 8, CONNECTIONS_MAX = 128, ANSWER_MAX = 4096 };
+enum { DRIVERS_MAX = 8, CONNECTIONS_MAX = 640, ANSWER_MAX = 4096 };
 
 /* One for the program: gateways come and go with the lease, all at once. */
 static struct {

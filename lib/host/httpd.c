@@ -28,7 +28,7 @@ enum {
 	REQUEST_MS_DEFAULT = 10000,
 	STALL_MS_DEFAULT = 30000,
 	CONNECTION_BYTES = 16 * 1024,
-	BACKLOG = 64,
+	BACKLOG_MIN = 64,
 	SWEEP_USEC = 500000,
 };
 
@@ -466,6 +466,12 @@ static int parse_address(const struct httpd_options *opt, struct sockaddr_storag
 	return -EINVAL;
 }
 
+/* One that finds it full tries again after a second, then three, seven ... */
+static int backlog_of(const struct httpd_options *opt)
+{
+	return opt->connections_max > BACKLOG_MIN ? (int)opt->connections_max : BACKLOG_MIN;
+}
+
 static int listen_on(const struct httpd_options *opt, bool *ret_loopback, unsigned *ret_port)
 {
 	struct sockaddr_storage a;
@@ -480,7 +486,7 @@ static int listen_on(const struct httpd_options *opt, bool *ret_loopback, unsign
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, (struct sockaddr *)&a, len) < 0 || listen(fd, BACKLOG) < 0 ||
+	if (bind(fd, (struct sockaddr *)&a, len) < 0 || listen(fd, backlog_of(opt)) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&a, &len) < 0) {
 		r = -errno;
 		close(fd);

@@ -105,6 +105,19 @@ def texts_of_three_parts_and_more_arrive_with_exactly_their_characters_and_none_
 
 
 @test
+def there_is_room_for_all_that_a_smsbox_asks_at_a_time(b):
+    """512, where its max-pending-requests is not set; and it keeps its connections."""
+    sms, stub = stubbed(b, lambda n: ACCEPTED)
+    b.publish(notice("a"))
+    b.wait_state("a", "submitted")
+    kept = [socket.create_connection(("127.0.0.1", sms.port), timeout=5 * SLOW) for _ in range(512)]
+    assert receipt(sms, "a", 1, b=b) == 200
+    b.wait_state("a", "delivered")
+    for s in kept:
+        s.close()
+
+
+@test
 def receipts_may_come_in_any_order_twice_forged_and_for_what_is_final(b):
     sms, stub = stubbed(b, lambda n: ACCEPTED)
     for uid in ("order", "twice", "forged", "never"):
