@@ -196,8 +196,9 @@ bench-all: all $(BENCHES) $(WEB)
 soak: all unit-programs ## 2,000 random kills and pauses, 10,000 random changes of the policy
 	@DIBAO_BUILD=$(abspath $(BUILD)) CHANGES=$(or $(CHANGES),10000) tests/e2e/92-policy.t a_year
 	@DIBAO_BUILD=$(abspath $(BUILD)) KILLS=$(or $(KILLS),2000) tests/e2e/soak.py
-soak-sms: all unit-programs ## 10,000 texts while dibao-sms, smsbox, Redis and dibaod are killed
+soak-sms: all unit-programs ## 10,000 texts while all is killed; urgent ones past 42,000
 	@DIBAO_BUILD=$(abspath $(BUILD)) TEXTS=$(or $(TEXTS),10000) KILLS=$(or $(KILLS),300) tests/e2e/87-sms-killed.t
+	@DIBAO_BUILD=$(abspath $(BUILD)) BULK=$(or $(BULK),42000) tests/e2e/88-sms-times.t an_urgent_text
 fuzz: ## fuzz one parser with libFuzzer: make fuzz T=event TIME=60
 	@tests/fuzz/run.sh $(or $(T),event) $(or $(TIME),60)
 lint: ## layout, confinement of libraries, manuals

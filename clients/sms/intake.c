@@ -5,6 +5,10 @@
  * the roster holds then, so that a person without a number is on the list at once and not when the
  * night is over.
  *
+ * An urgent one that takes nothing back goes before all others that wait; these keep their order,
+ * so that what takes back finds what it takes back. So few are on their way to Redis at a time that
+ * nothing waits long behind them, for its calls keep their order.
+ *
  * Waiting deliveries are bounded by the subscriber's window: what is not acknowledged is not sent
  * more of. At so many open notices as `backlog` says nothing more is taken, urgent or not, until
  * there are fewer: it stays with the daemon, which keeps it in the queue.
@@ -20,8 +24,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SENT_MAX = 256 };
+
 struct arrival {
 	struct intake *in;
+	struct line *line;
 	struct arrival *next;
 	uint64_t ack;
 	bool is_withdrawal, is_withdrawn, is_sent;
@@ -32,13 +39,32 @@ struct arrival {
 	uint8_t bytes[];
 };
 
-struct intake {
-	struct core *c;
+struct line {
 	struct arrival *first, **end;
 	struct arrival **unsent; /* where the first that was not handed on hangs */
-	size_t n, n_sent;	 /* n_sent: on their way to Redis */
+};
+
+enum { N_LINES = 2 };
+
+struct intake {
+	struct core *c;
+	struct line lines[N_LINES]; /* the urgent ones before the others */
+	size_t n, n_sent;	    /* n_sent: on their way to Redis */
 	bool is_full;
 };
+
+void intake_forget(struct intake *in)
+{
+	for (struct line *l = in->lines; l < in->lines + N_LINES; l++) {
+		for (struct arrival *a = l->first, *next; a; a = next) {
+			next = a->next;
+			free(a);
+		}
+		l->first = NULL;
+		l->end = l->unsent = &l->first;
+	}
+	in->n = in->n_sent = 0;
+}
 
 int intake_new(struct intake **ret, struct core *c)
 {
@@ -47,20 +73,9 @@ int intake_new(struct intake **ret, struct core *c)
 	if (!in)
 		return -ENOMEM;
 	in->c = c;
-	in->end = in->unsent = &in->first;
+	intake_forget(in);
 	*ret = in;
 	return 0;
-}
-
-void intake_forget(struct intake *in)
-{
-	for (struct arrival *a = in->first, *next; a; a = next) {
-		next = a->next;
-		free(a);
-	}
-	in->first = NULL;
-	in->end = in->unsent = &in->first;
-	in->n = in->n_sent = 0;
 }
 
 struct intake *intake_free(struct intake *in)
@@ -76,9 +91,21 @@ size_t intake_waiting(const struct intake *in)
 	return in->n;
 }
 
+static bool may_overtake(const struct dibao_delivery *d)
+{
+	struct dibao_event ev;
+
+	return d->kind == DIBAO_ITEM_EVENT &&
+	       (d->channel == DIBAO_CHANNEL_PUBLIC_NOW ||
+		d->channel == DIBAO_CHANNEL_PRIVATE_NOW) &&
+	       dibao_event_parse(&ev, d->bytes, d->len, NULL) == 0 && ev.urgent && !ev.retracts.p &&
+	       !ev.corrects.p;
+}
+
 int intake_add(struct intake *in, const struct dibao_delivery *d)
 {
 	struct arrival *a;
+	struct line *l;
 
 	if (d->kind == DIBAO_ITEM_VIEW) {
 		/* Not what we asked for: there is nothing to be done about it here. */
@@ -93,8 +120,9 @@ int intake_add(struct intake *in, const struct dibao_delivery *d)
 	a->is_withdrawn = d->withdrawn;
 	a->len = d->len;
 	memcpy(a->bytes, d->bytes, d->len);
-	*in->end = a;
-	in->end = &a->next;
+	l = a->line = &in->lines[may_overtake(d) ? 0 : 1];
+	*l->end = a;
+	l->end = &a->next;
 	in->n++;
 	return 0;
 }
@@ -103,16 +131,17 @@ int intake_add(struct intake *in, const struct dibao_delivery *d)
 static void done(struct arrival *a)
 {
 	struct intake *in = a->in;
-	struct arrival **p = &in->first;
+	struct line *l = a->line;
+	struct arrival **p = &l->first;
 
 	(void)dibao_subscriber_ack(in->c->subscriber, a->ack);
 	while (*p != a)
 		p = &(*p)->next;
 	*p = a->next;
-	if (in->end == &a->next)
-		in->end = p;
-	if (in->unsent == &a->next)
-		in->unsent = p;
+	if (l->end == &a->next)
+		l->end = p;
+	if (l->unsent == &a->next)
+		l->unsent = p;
 	in->n--;
 	in->n_sent -= a->is_sent;
 	free(a);
@@ -123,7 +152,7 @@ static void again(struct arrival *a)
 {
 	a->is_sent = false;
 	a->in->n_sent--;
-	a->in->unsent = &a->in->first;
+	a->line->unsent = &a->line->first;
 }
 
 /* ---- a row that was written ---- */
@@ -222,6 +251,7 @@ static void on_taken(int result, const redisReply *reply, void *userdata)
 	}
 	reporter_wake(c->reporter);
 	done(a);
+	intake_pump(c->intake);
 }
 
 /* ---- writing it ---- */
@@ -319,6 +349,7 @@ static void take_event(struct arrival *a, const struct dibao_event *ev)
 static void on_withdrawn(int result, const redisReply *reply, void *userdata)
 {
 	struct arrival *a = userdata;
+	struct intake *in = a->in;
 
 	(void)reply;
 	if (result != 0) {
@@ -326,6 +357,7 @@ static void on_withdrawn(int result, const redisReply *reply, void *userdata)
 		return;
 	}
 	done(a);
+	intake_pump(in);
 }
 
 /* A map with pid and, for who may see it, uid. */
@@ -402,23 +434,29 @@ static bool is_full(struct intake *in)
 	return full;
 }
 
-void intake_pump(struct intake *in)
+static void pump_line(struct intake *in, struct line *l)
 {
-	struct core *c = in->c;
+	while (in->c->active && *l->unsent && in->n_sent < SENT_MAX && !is_full(in)) {
+		struct arrival *a = *l->unsent;
 
-	while (c->active && *in->unsent && !is_full(in)) {
-		struct arrival *a = *in->unsent;
-
-		in->unsent = &a->next;
+		l->unsent = &a->next;
 		if (!a->is_sent)
 			hand_on(a);
 	}
 }
 
+void intake_pump(struct intake *in)
+{
+	for (struct line *l = in->lines; l < in->lines + N_LINES; l++)
+		pump_line(in, l);
+}
+
 void intake_reset(struct intake *in)
 {
-	for (struct arrival *a = in->first; a; a = a->next)
-		a->is_sent = false;
+	for (struct line *l = in->lines; l < in->lines + N_LINES; l++) {
+		for (struct arrival *a = l->first; a; a = a->next)
+			a->is_sent = false;
+		l->unsent = &l->first;
+	}
 	in->n_sent = 0;
-	in->unsent = &in->first;
 }
