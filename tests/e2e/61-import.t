@@ -172,7 +172,7 @@ def the_refused_rows_of_a_run_that_was_cut_are_kept_and_missed_if_they_are_gone(
     assert "going on" in err and out[-1]["refused"] == 1 and open(refused).read().count("1.38E+10") == 1, (out, err)
 
 
-@test
+@test(fsync="always")  # else a Redis whose disk is busy may have answered for what is not in its file yet
 def rows_are_not_passed_over_when_redis_dies_between_two_of_them(b):
     start(b)
     many(b)

@@ -362,8 +362,8 @@ class Year:
         self.events, self.by_uid = events, {e["uid"]: e for e in events}
         self.uids = {private.public_id(e["uid"]): e["uid"] for e in events}
         self.shown_names = {e["person"]["name"] for e in events if private.is_public(e)}
-        # Names of types are given back to who asked for them.
-        self.wanted = private.needles(events, b.path("needles")) - {t.encode() for t in TYPES}
+        # Names of types and codes of organisations are given back to who asked for them.
+        self.wanted = private.needles(events, b.path("needles")) - {t.encode() for t in TYPES + PREFIXES + CODES}
         self.at_gateways, self.at_taps, self.n_bytes = set(), False, 0
         self.boards = [f"wall-{i}" for i in range(4)] + ["insecure"]
         self.others = ["gate-0", "gate-1"]
