@@ -95,7 +95,7 @@ void receipts_confirmed(struct dibao_subscriber *s, uint64_t id, int err)
 	}
 }
 
-void receipts_done(struct dibao_subscriber *s)
+void dibao_subscriber_forget_receipts(struct dibao_subscriber *s)
 {
 	while (s->receipts) {
 		struct receipt *r = s->receipts;

@@ -186,7 +186,7 @@ struct dibao_subscriber *dibao_subscriber_free(struct dibao_subscriber *s)
 		return NULL;
 	link_close(s, true);
 	inflight_done(&s->inflight);
-	receipts_done(s);
+	dibao_subscriber_forget_receipts(s);
 	if (s->epoll_fd >= 0)
 		close(s->epoll_fd);
 	if (s->timer_fd >= 0)

@@ -117,6 +117,5 @@ void receipts_send(struct dibao_subscriber *s,
 		   uint64_t now); /* those not sent on this connection */
 void receipts_reset(struct dibao_subscriber *s);
 void receipts_confirmed(struct dibao_subscriber *s, uint64_t id, int err);
-void receipts_done(struct dibao_subscriber *s);
 
 #endif

@@ -244,9 +244,12 @@ struct reporter *reporter_free(struct reporter *r)
 	return NULL;
 }
 
-/* Receipts of the old page may still be confirmed: their ids fit no entry any more. */
+/* What is not confirmed is read anew from the list, by whoever is active next. Were it kept, and
+ * sent when we are active again, it would follow the later states that the other one told. */
 void reporter_reset(struct reporter *r)
 {
+	if (r->c->subscriber)
+		dibao_subscriber_forget_receipts(r->c->subscriber);
 	r->n = r->n_open = r->n_calls = 0;
 	r->is_asking = r->is_dirty = r->is_full = false;
 	(void)sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);

@@ -207,6 +207,12 @@ const char *dibao_receipt_name(enum dibao_receipt_state s);
 int dibao_subscriber_receipt(struct dibao_subscriber *s, const void *key, size_t key_len,
 			     enum dibao_receipt_state state, int64_t at_ms, const char *detail,
 			     uint64_t *ret_id);
+/*
+ * Forget what is not confirmed: it is not sent again, and on_confirmed is not called for it. For
+ * who keeps its reports itself and makes them anew when it is active again: another instance may
+ * have reported later states meanwhile.
+ */
+void dibao_subscriber_forget_receipts(struct dibao_subscriber *s);
 
 #ifdef __cplusplus
 }

@@ -263,6 +263,42 @@ def one_whose_lease_another_took_writes_and_sends_nothing_more(b):
 
 
 @test
+def what_one_had_not_told_when_it_lost_its_lease_does_not_follow_what_the_other_told(b):
+    b.expected = "DIBAO_STALE"
+    b.start(lease_ms=500)
+    b.person()
+    other = b.daemon(lease_ms=500).start()
+    a = Sms(b, "sms-a", batch=1).start()
+    z = Sms(b, "sms-z", a.gateways, batch=1, endpoints=other.ipc)
+    z.start(False)
+    z.wait_log("standing by")
+    last = lambda uid: b.receipts().get(uid, [("nothing",)])[-1][0]
+    for n in range(2):
+        b.publish(notice(f"n{n}", "award", ref="one"))
+    until(lambda: a.texts() and last("n0") == "submitted" and last("n1") == "queued", "one goes, one is held")
+    other.process.signal(signal.SIGSTOP)  # it takes no lease meanwhile
+    b.d.process.signal(signal.SIGSTOP)
+    assert b.call("dibao_sms_release", b.row("n1")["q"], "test") == 1
+    a.wait_texts({"n0", "n1"})
+    b.wait_state("n1", "submitted")
+    holds(lambda: last("n1") == "queued", "what is told now nobody hears", 0.5)
+    a.process.signal(signal.SIGSTOP)
+    other.process.signal(signal.SIGCONT)
+    z.active()
+    a.result("n1")
+    until(lambda: last("n1") == "delivered", "the other one tells what became of it")
+    a.process.signal(signal.SIGCONT)
+    b.d.process.signal(signal.SIGCONT)
+    a.wait_log("standing by|lease of sms-1 is another's")
+    a.mark = len(a.log())
+    z.kill()
+    a.active()
+    b.publish(notice("new"))
+    until(lambda: last("new") == "submitted", "it tells again")
+    assert last("n1") == "delivered", b.receipts()["n1"]
+
+
+@test
 def the_rights_that_setup_gives_are_enough_for_it_and_for_who_looks_after_texts(b):
     b.start()
     b.person()

@@ -109,6 +109,32 @@ static void what_is_not_confirmed_is_sent_again_by_the_next_connection(void **st
 	expect_receipt(f, "uid-3", ids[3]);
 }
 
+/* Not by the next connection either; what is told afterwards is, and the place is free. */
+static void what_is_forgotten_is_not_sent_again(void **state)
+{
+	struct wire_goodbye g = {.reason = DIBAO_REASON_NO_SESSION};
+	struct fixture *f = *state;
+	uint64_t old, fresh;
+	uint8_t buf[64];
+
+	begin(f);
+	old = report(f, "uid-0");
+	expect_receipt(f, "uid-0", old);
+	say(f, buf, (size_t)wire_goodbye_pack(buf, sizeof buf, WIRE_GOODBYE, &g), NULL, 0);
+	while (dibao_subscriber_status(f->subscriber)->state == DIBAO_STATE_ACTIVE)
+		dispatch(f);
+	for (unsigned i = 1; i < UNCONFIRMED_MAX; i++)
+		report(f, "uid-1"); /* between connections */
+	dibao_subscriber_forget_receipts(f->subscriber);
+	fresh = report(f, "uid-2");
+	assert_true(fresh > old);
+	welcome(f);
+	expect_receipt(f, "uid-2", fresh);
+	say(f, buf, (size_t)wire_confirm_pack(buf, sizeof buf, old, 0), NULL, 0);
+	confirm(f, fresh, 0);
+	assert_int_equal(confirmed.n, 1);
+}
+
 static void so_many_may_be_unconfirmed_and_no_more(void **state)
 {
 	struct fixture *f = *state;
@@ -160,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_receipt_is_sent_and_its_fate_is_told),
 		TEST(what_is_not_confirmed_is_sent_again_by_the_next_connection),
+		TEST(what_is_forgotten_is_not_sent_again),
 		TEST(so_many_may_be_unconfirmed_and_no_more),
 		TEST(what_a_daemon_would_not_take_is_refused_here),
 	};
