@@ -197,8 +197,8 @@ async function launch(env = {}) {
 }
 
 // The page of a board, once it shows what the server told it. page.faults: violations of the CSP, errors.
-// options: size, motion (else reduced), by: a browser of its own; clock (else the browser's own): one that page.clock
-// moves, which also goes by itself, but 'still' does not.
+// options: size, motion (else reduced), by: a browser of its own; clock (else the browser's own): one that page.clock alone
+// moves, so that no page turns while a slow machine looks at it.
 async function open(on, { size = [1366, 768], motion = false, clock = false, by = null } = {}) {
 	const page = await (await (by ?? (browser ??= launch()))).newPage({ viewport: { width: size[0], height: size[1] }, reducedMotion: motion ? 'no-preference' : 'reduce' });
 	page.faults = [];
@@ -210,9 +210,11 @@ async function open(on, { size = [1366, 768], motion = false, clock = false, by 
 		window.violations = [];
 		document.addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
 	});
-	if (clock) await page.clock.install({ time: Date.now() - 3600000 });
-	if (clock === 'still') await page.clock.pauseAt(Date.now());
-	if (clock) await page.addInitScript(watchHeartbeats);
+	if (clock) {
+		await page.clock.install({ time: Date.now() - 3600000 }); // it stands still at a time that has not come yet
+		await page.clock.pauseAt(Date.now());
+		await page.addInitScript(watchHeartbeats);
+	}
 	await page.goto(on.url);
 	await page.waitForFunction(() => document.querySelector('.page.in') && document.getElementById('station').textContent);
 	return page;
