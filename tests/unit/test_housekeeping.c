@@ -207,10 +207,16 @@ static void old_entries_are_trimmed_by_their_channels_age_in_steps(void **state)
 	add_old(f, "private", 89 * DAY, 10);
 	add_old(f, "public", 401 * DAY, 10);
 	add_old(f, "public", 91 * DAY, 10);
+	add_old(f, "public-now", 401 * DAY, 10);
+	add_old(f, "public-now", 91 * DAY, 10);
+	add_old(f, "private-now", 91 * DAY, 10); /* comes last */
+	add_old(f, "private-now", 89 * DAY, 10);
 	start(f, tail);
-	wait_until(f, counters(f)->n_trimmed == 2510);
+	wait_until(f, run(f, "XLEN " BASE "private-now") == 10);
 	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
 	assert_int_equal(run(f, "XLEN " BASE "public"), 10);
+	assert_int_equal(run(f, "XLEN " BASE "public-now"), 10);
+	wait_until(f, counters(f)->n_trimmed == 2530);
 }
 
 static void a_registered_name_that_is_behind_keeps_its_entries_within_its_limit(void **state)
@@ -233,6 +239,45 @@ static void a_registered_name_that_is_behind_keeps_its_entries_within_its_limit(
 	assert_int_equal(run(f, "XLEN " BASE "private"), 20);
 }
 
+/* In whichever order they are looked at: each is the last one on one channel. */
+static void of_several_names_the_one_furthest_behind_keeps_entries(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+	unsigned long long now = (unsigned long long)now_ms(CLOCK_REALTIME), hold = 14 * DAY;
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){now, 0};
+	}
+	add_old(f, "public", 405 * DAY, 10);
+	add_old(f, "private", 95 * DAY, 10);
+	add_old(f, "private-now", 95 * DAY, 10); /* held by none; comes last */
+	run(f, "FCALL dibao_durable 1 " BASE " set one %llu", hold);
+	run(f, "FCALL dibao_durable 1 " BASE " set other %llu", hold);
+	run(f, "HSET " BASE "cursors one %s", "1 0-0 99999999999999-0 0-0 99999999999999-0");
+	run(f, "HSET " BASE "cursors other %s", "1 99999999999999-0 0-0 0-0 99999999999999-0");
+	start(f, tail);
+	wait_until(f, run(f, "XLEN " BASE "private-now") == 0);
+	assert_int_equal(run(f, "XLEN " BASE "public"), 10);
+	assert_int_equal(run(f, "XLEN " BASE "private"), 10);
+}
+
+static void a_registered_name_that_never_came_keeps_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct entry_id tail[DIBAO_CHANNEL_COUNT];
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++) {
+		tail[c] = (struct entry_id){(uint64_t)now_ms(CLOCK_REALTIME), 0};
+	}
+	add_old(f, "private", 95 * DAY, 10);
+	add_old(f, "private-now", 200 * DAY, 10); /* beyond any limit; comes last */
+	run(f, "FCALL dibao_durable 1 " BASE " set gateway %llu", (unsigned long long)(14 * DAY));
+	start(f, tail);
+	wait_until(f, run(f, "XLEN " BASE "private-now") == 0);
+	assert_int_equal(run(f, "XLEN " BASE "private"), 0);
+}
+
 static void a_boards_name_keeps_what_is_public_alone_whatever_stands_for_its_place(void **state)
 {
 	static const char *const places[] = {"1 0-0 0-0 0-0 0-0", "no place"};
@@ -245,15 +290,18 @@ static void a_boards_name_keeps_what_is_public_alone_whatever_stands_for_its_pla
 	add_old(f, "private", 95 * DAY, 10);
 	add_old(f, "public", 420 * DAY, 10); /* beyond the limit */
 	add_old(f, "public", 405 * DAY, 10); /* held */
+	add_old(f, "public-now", 405 * DAY, 10);
+	add_old(f, "private-now", 95 * DAY, 10); /* comes last */
 	for (size_t i = 0; i < 2; i++) {
 		run(f, "FCALL dibao_durable 1 " BASE " set-board board-%d %llu", (int)i,
 		    (unsigned long long)(14 * DAY));
 		run(f, "HSET " BASE "cursors-public board-%d %s", (int)i, places[i]);
 	}
 	start(f, tail);
-	wait_until(f, counters(f)->n_trimmed == 20);
+	wait_until(f, run(f, "XLEN " BASE "private-now") == 0);
 	assert_int_equal(run(f, "XLEN " BASE "private"), 0);
 	assert_int_equal(run(f, "XLEN " BASE "public"), 10);
+	assert_int_equal(run(f, "XLEN " BASE "public-now"), 10);
 }
 
 static void nothing_is_trimmed_that_no_daemon_has_read(void **state)
@@ -361,6 +409,8 @@ int main(void)
 		TEST(a_place_that_redis_refuses_is_stored_when_it_takes_it),
 		TEST(old_entries_are_trimmed_by_their_channels_age_in_steps),
 		TEST(a_registered_name_that_is_behind_keeps_its_entries_within_its_limit),
+		TEST(of_several_names_the_one_furthest_behind_keeps_entries),
+		TEST(a_registered_name_that_never_came_keeps_nothing),
 		TEST(a_boards_name_keeps_what_is_public_alone_whatever_stands_for_its_place),
 		TEST(a_place_of_another_that_cannot_be_read_stops_trimming),
 		TEST(nothing_is_trimmed_that_no_daemon_has_read),
