@@ -38,7 +38,7 @@ static void print_one(const struct ctl *c, const redisReply *e)
 		ctl_put_json(j);
 		return;
 	}
-	printf("%s  ", ctl_local_time(when, ms));
+	printf("%s  ", ctl_time(when, ms));
 	ctl_put_text(ctl_redis_field(e, "who"), 40);
 	ctl_put_text(ctl_redis_field(e, "act"), 16);
 	ctl_put_text(ctl_redis_field(e, "result"), 10);

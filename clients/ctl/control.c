@@ -329,9 +329,7 @@ static void join(char *buf, size_t cap, const json_t *list)
 
 static void print_client(const json_t *k)
 {
-	char types[64], orgs[64], since[32], who[80];
-	time_t t = (time_t)(integer(k, "connected_ms") / 1000);
-	struct tm tm;
+	char types[64], orgs[64], since[CTL_TIME], who[80];
 
 	/* A session without a durable name is known by its name in the policy. */
 	if (json_string_length(json_object_get(k, "name")))
@@ -340,13 +338,11 @@ static void print_client(const json_t *k)
 		snprintf(who, sizeof who, "(%s)", text(k, "policy"));
 	join(types, sizeof types, json_object_get(k, "types"));
 	join(orgs, sizeof orgs, json_object_get(k, "orgs"));
-	localtime_r(&t, &tm);
-	strftime(since, sizeof since, "%m-%d %H:%M:%S", &tm);
 	printf("%-20s %.8s %-8s %-6s %-20s %-20s %8lld %8.1f %9lld  %s\n", who, text(k, "instance"),
 	       text(k, "state"), text(k, "peer_view"), types, orgs,
 	       (long long)integer(k, "lag_events"),
 	       json_number_value(json_object_get(k, "lag_seconds")),
-	       (long long)integer(k, "credit_bytes"), since);
+	       (long long)integer(k, "credit_bytes"), ctl_time(since, integer(k, "connected_ms")));
 }
 
 int ctl_clients(struct ctl *c, int argc, char **argv)

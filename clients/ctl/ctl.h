@@ -62,9 +62,10 @@ void ctl_put_json(struct json_t *j);
 /* A list of nothing says so, lest it be taken for a command that did nothing; as JSON it has no
  * lines. */
 void ctl_none(const struct ctl *c, size_t n);
-/* Unix ms as the clock on the wall here shows it: "2026-11-25 18:30:00". */
+/* Unix ms for a person: by China's time whatever the machine's zone is, which is said:
+ * "2026-11-25 18:30:00+08:00". */
 enum { CTL_TIME = 32 };
-const char *ctl_local_time(char buf[CTL_TIME], int64_t ms);
+const char *ctl_time(char buf[CTL_TIME], int64_t ms);
 /* A text that others chose (a uid, who did an act), padded, and a blank: it must not steer a
  * terminal. */
 void ctl_put_text(const char *s, int width);

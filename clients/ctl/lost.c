@@ -36,8 +36,8 @@ static void print_one(const redisReply *e, void *userdata)
 				       "reason", reason, "uids", list));
 		return;
 	}
-	printf("%-20s %-12s %s to %s  %s\n", id, channel, ctl_local_time(a, from),
-	       ctl_local_time(b, to), reason);
+	printf("%-20s %-12s %s to %s  %s\n", id, channel, ctl_time(a, from), ctl_time(b, to),
+	       reason);
 	json_array_foreach(list, i, v)
 	{
 		fputs("  ", stdout);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cell.h"
 #include "ctl.h"
 #include "text.h"
 
@@ -25,13 +26,13 @@ void ctl_none(const struct ctl *c, size_t n)
 		puts("none");
 }
 
-const char *ctl_local_time(char buf[CTL_TIME], int64_t ms)
+const char *ctl_time(char buf[CTL_TIME], int64_t ms)
 {
-	time_t t = (time_t)(ms / 1000);
+	const time_t t = (time_t)(ms / 1000 + CELL_CHINA_MIN * 60);
 	struct tm tm;
 
-	localtime_r(&t, &tm);
-	strftime(buf, CTL_TIME, "%Y-%m-%d %H:%M:%S", &tm);
+	gmtime_r(&t, &tm);
+	strftime(buf, CTL_TIME, "%F %T+08:00", &tm);
 	return buf;
 }
 

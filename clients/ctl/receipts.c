@@ -76,7 +76,7 @@ static void print_one(const struct ctl *c, const redisReply *e)
 		ctl_put_json(j);
 		return;
 	}
-	printf("%s  %-20s %-10s %s\n", ctl_local_time(when, at), ctl_redis_field(e, "name"), state,
+	printf("%s  %-20s %-10s %s\n", ctl_time(when, at), ctl_redis_field(e, "name"), state,
 	       ctl_redis_field(e, "detail"));
 }
 

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SHOWN_MAX = 20 };
 
@@ -240,17 +239,12 @@ static bool is_badge(const char *s)
 	return n >= 1 && n <= ROSTER_BADGE_MAX && text_is_badge((const uint8_t *)s, n);
 }
 
-static void print_day(const char *what, int64_t ms)
+static void print_time(const char *what, int64_t ms)
 {
-	const time_t t = (time_t)(ms / 1000 + 8 * 3600);
-	char day[32];
-	struct tm tm;
+	char when[CTL_TIME];
 
-	if (!ms)
-		return;
-	gmtime_r(&t, &tm);
-	strftime(day, sizeof day, "%F %T+08:00", &tm);
-	printf("  %-14s %s\n", what, day);
+	if (ms)
+		printf("  %-14s %s\n", what, ctl_time(when, ms));
 }
 
 static void show_text(const char *badge, const struct roster_person *p, const int64_t marks[3],
@@ -258,22 +252,22 @@ static void show_text(const char *badge, const struct roster_person *p, const in
 {
 	printf("%s\n  name           %.*s\n  phone          %s\n", badge, (int)p->name.len,
 	       p->name.p, phone);
-	print_day("phone since", p->phone_since);
+	print_time("phone since", p->phone_since);
 	printf("  organisation   %.*s\n", (int)p->org.len, p->org.p);
 	if (p->unit.len)
 		printf("  unit           %.*s\n", (int)p->unit.len, p->unit.p);
 	printf("  in service     %s\n", p->active ? "yes" : "no");
-	print_day("left on", p->left_on);
-	print_day("not listed since", p->lacking_since);
+	print_time("left on", p->left_on);
+	print_time("not listed since", p->lacking_since);
 	if (p->opted_out.len)
 		printf("  opted out of   %.*s\n", (int)p->opted_out.len, p->opted_out.p);
 	if (p->shared)
 		puts("  two people in service have this number");
 	if (p->moved)
 		puts("  another person had this number before");
-	print_day("confirmed", marks[0]);
-	print_day("number is bad", marks[1]);
-	print_day("disputed", marks[2]);
+	print_time("confirmed", marks[0]);
+	print_time("number is bad", marks[1]);
+	print_time("disputed", marks[2]);
 }
 
 static void show_json(const char *badge, const struct roster_person *p, const int64_t marks[3],

@@ -18,7 +18,7 @@ static void print_one(const struct ctl *c, const char *uid, const char *score)
 		ctl_put_json(j);
 		return;
 	}
-	printf("%s  %s\n", ctl_local_time(when, ms), uid);
+	printf("%s  %s\n", ctl_time(when, ms), uid);
 }
 
 static int list(const struct ctl *c, struct ctl_redis *r)

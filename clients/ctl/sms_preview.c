@@ -112,19 +112,10 @@ static void decide(struct preview *p, struct finding *f)
 	}
 }
 
-static void print_time(char buf[40], int64_t ms)
-{
-	const time_t t = (time_t)(ms / 1000 + 8 * 3600);
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(buf, 40, "%F %T+08:00", &tm);
-}
-
 static void show_text(const struct preview *p, const struct finding *f)
 {
 	const struct dibao_event *ev = f->ev;
-	char when[40], phone[ROSTER_PHONE_DIGITS + 1] = "";
+	char when[CTL_TIME], phone[ROSTER_PHONE_DIGITS + 1] = "";
 
 	printf("%.*s  %.*s", (int)ev->uid.len, ev->uid.p, (int)ev->type_name.len, ev->type_name.p);
 	if (f->template)
@@ -140,7 +131,7 @@ static void show_text(const struct preview *p, const struct finding *f)
 		printf("  not sent (%s): %s\n", f->decision, f->words);
 		return;
 	}
-	print_time(when, f->due_ms);
+	ctl_time(when, f->due_ms);
 	printf("  to %s %s%s\n", f->is_on_roster ? phone : "(roster not asked)", when,
 	       f->due_ms > p->now_ms ? ", when the quiet hours end" : "");
 }

@@ -13,7 +13,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PAGE = 500, SHOWN = 40, BATCHES_MAX = 1000, REASONS_MAX = 64 };
 
@@ -84,17 +83,12 @@ static void count(struct queue *q, const char *state, const char *words)
 	q->reasons[i].n++;
 }
 
-/* By China's time, as the quiet hours are. 0: when its batch is released. */
+/* 0: when its batch is released. */
 static void put_due(FILE *to, int64_t ms)
 {
-	const time_t t = (time_t)(ms / 1000 + 8 * 3600);
-	char text[40] = "when released";
-	struct tm tm;
+	char when[CTL_TIME];
 
-	gmtime_r(&t, &tm);
-	if (ms)
-		strftime(text, sizeof text, "%F %T+08:00", &tm);
-	fprintf(to, "%-25s  ", text);
+	fprintf(to, "%-25s  ", ms ? ctl_time(when, ms) : "when released");
 }
 
 /* s t l n d r q g cw of one row. */
@@ -182,18 +176,15 @@ static int read_all(struct queue *q)
 
 static void tell_batch(const struct batch_line *b)
 {
-	const time_t hour = (time_t)(strtoll(b->id + 1, NULL, 10) * 3600 + 8 * 3600);
-	char when[40];
-	struct tm tm;
+	char when[CTL_TIME];
 
 	printf("\nbatch %s: ", b->id);
 	if (batch_is_document(b->id)) {
 		fputs("document ", stdout);
 		ctl_put_text(b->document, 0);
 	} else {
-		gmtime_r(&hour, &tm);
-		strftime(when, sizeof when, "%F %H:00+08:00", &tm);
-		printf("the hour of %s ", when);
+		printf("the hour from %s ",
+		       ctl_time(when, strtoll(b->id + 1, NULL, 10) * 3600 * 1000));
 	}
 	printf("\n%8lld of its texts wait; %lld in all, more than %lld\n"
 	       "          dibaoctl sms release %s\n",

@@ -12,7 +12,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PAGE = 500, SHOWN = 100, COUNTS_MAX = 8 };
 
@@ -55,9 +54,7 @@ static void one(struct twice *t, const char *uid, const char *at, const redisRep
 {
 	const char *how = text_of(row, 3), *words;
 	int64_t at_ms = strtoll(at, NULL, 10);
-	const time_t when = (time_t)(at_ms / 1000 + 8 * 3600);
-	char when_text[40];
-	struct tm tm;
+	char when[CTL_TIME];
 	bool is_sure;
 
 	if (!how[0]) /* its row is gone, by age */
@@ -75,9 +72,8 @@ static void one(struct twice *t, const char *uid, const char *at, const redisRep
 	if (!t->all && t->n_shown == SHOWN)
 		return;
 	t->n_shown++;
-	gmtime_r(&when, &tm);
-	strftime(when_text, sizeof when_text, "%F %T+08:00", &tm);
-	printf("%s  %-10s %-14s %s: %s\n", when_text, text_of(row, 0), text_of(row, 1), uid, words);
+	printf("%s  %-10s %-14s %s: %s\n", ctl_time(when, at_ms), text_of(row, 0), text_of(row, 1),
+	       uid, words);
 }
 
 /* uid, when, uid, when ... */

@@ -76,7 +76,7 @@ static void put_time(int64_t ms)
 {
 	char text[CTL_TIME];
 
-	fputs(ctl_local_time(text, ms), stdout);
+	fputs(ctl_time(text, ms), stdout);
 }
 
 /* Of a type that came later than this program's words: its short required fields by name. */

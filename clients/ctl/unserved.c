@@ -15,7 +15,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PAGE = 500, SHOWN = 100, COUNTS_MAX = 64, WORD = 64 };
 
@@ -81,30 +80,21 @@ static bool is_asked(struct unserved *u, const redisReply *row)
 	return !u->org || !strncmp(text_of(row, F_ORG), u->org, strlen(u->org));
 }
 
-static void print_time(char buf[40], int64_t ms)
-{
-	const time_t t = (time_t)(ms / 1000 + 8 * 3600);
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(buf, 40, "%F %T+08:00", &tm);
-}
-
 static void show(struct unserved *u, const char *uid, int64_t ended_ms, const redisReply *row)
 {
 	const char *r = text_of(row, F_REASON), *code = strchr(r, ' ');
 	const char *words = notice_words(r, strlen(r));
 	const char *meaning = code ? text_of(row, F_MEANING) : "";
-	char ended[40];
+	char ended[CTL_TIME];
 	json_t *j;
 
 	u->shown++;
 	if (!u->c->json) {
-		print_time(ended, ended_ms);
-		printf("%s  %-14s %-20s %s  %s: %s%s%s%s%s%s\n", ended, text_of(row, F_TYPE),
-		       text_of(row, F_BADGE), u->mailbox ? u->mailbox : text_of(row, F_ORG), uid,
-		       words, meaning[0] ? ": " : "", meaning, code ? " (" : "",
-		       code ? code + 1 : "", code ? ")" : "");
+		printf("%s  %-14s %-20s %s  %s: %s%s%s%s%s%s\n", ctl_time(ended, ended_ms),
+		       text_of(row, F_TYPE), text_of(row, F_BADGE),
+		       u->mailbox ? u->mailbox : text_of(row, F_ORG), uid, words,
+		       meaning[0] ? ": " : "", meaning, code ? " (" : "", code ? code + 1 : "",
+		       code ? ")" : "");
 		return;
 	}
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "uid", uid, "state",

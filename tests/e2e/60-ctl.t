@@ -10,10 +10,10 @@ AWARD = ["--type", "award", "--org", HUXU, "--badge", "F000001", "--person.name"
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, NOPERM, CONFIG = 64, 65, 66, 69, 77, 78
 
 
-def ctl(b, *args, code=0, stdin="", conf=None):
+def ctl(b, *args, code=0, stdin="", conf=None, zone="Asia/Shanghai"):
     """What it prints. Its exit code must be the one expected."""
     p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", conf or b.d.config, *args], input=stdin, capture_output=True,
-                       text=True, timeout=120 * SLOW, env={**os.environ, "TZ": "Asia/Shanghai"})
+                       text=True, timeout=120 * SLOW, env={**os.environ, "TZ": zone})
     assert p.returncode == code, f"{args}: exit code {p.returncode}, not {code}: {p.stdout}{p.stderr}"
     assert not re.search("Sanitizer|runtime error:", p.stderr), p.stderr
     return p.stdout if code == 0 else p.stderr
@@ -231,6 +231,36 @@ def receipts_tell_what_became_of_one_event(b):
     assert one["name"] == "gateway" and one["state"] == "queued", one
     assert re.search("gateway.*queued", ctl(b, "receipts", "e-7"))
     assert ctl(b, "receipts", "e-99") == "none\n" and ctl(b, "--json", "receipts", "e-99") == ""
+
+
+@test
+def all_lists_tell_times_by_chinas_clock_and_say_so_in_whatever_zone_the_machine_is(b):
+    b.start()
+    at, told = 1796061600000, "2026-12-01 02:00:00+08:00"  # in New York it is the day before
+    ahead = at + 86400_000 * 365 * 100
+    b.recorder("r")
+    ctl(b, "publish", stdin=json_event("a-1") + "\n" + json_event("s-1", not_before=ahead))
+    b.r.xadd(b.key("receipts"), {"key": "a-1", "name": "gateway", "state": 2, "at": at, "detail": "", "token": ""})
+    b.r.delete(b.key("audit"))
+    b.r.xadd(b.key("audit"), {"who": "uid 0", "act": "x", "what": "y", "result": "z"}, id=f"{at}-0")
+    b.r.xadd(b.key("lost"), {"channel": "public", "from": at, "to": at, "reason": "x"})
+    row = {"s": "unserved", "t": "penalty", "o": HUXU, "b": "F000001", "r": "failed", "at": at, "tw": "again", "n": 1}
+    for uid, more in (("a-1", row), ("q-1", {"s": "queued", "t": "penalty", "l": "bulk", "n": 0, "d": at, "r": "", "q": "", "g": ""})):
+        b.r.hset(b.key("sms:row:" + uid), mapping=more)
+    b.r.zadd(b.key("sms:unserved"), {"a-1": at})
+    b.r.zadd(b.key("sms:twice"), {"a-1": at})
+    b.r.zadd(b.key("sms:open"), {"q-1": at})
+    with open(b.path("roster.csv"), "w") as f:
+        f.write("警号,姓名,手机号,在职状态,离岗日期\nF000001,演示,13800000001,离职,2026-12-01\n")
+    ctl(b, "roster", "import", b.path("roster.csv"), "--headings", ROOT + "/config/headings.tsv")
+    since = time.strftime("%F %T+08:00", time.gmtime(rows(ctl(b, "--json", "clients"))[0]["connected_ms"] / 1000 + 8 * 3600))
+    for args, want in ((["receipts", "a-1"], told), (["audit", "--since", "2026-12-01"], told), (["lost", "list"], f"{told} to {told}"),
+                       (["schedule", "list"], "2126-11-07 02:00:00+08:00"), (["tail", "--last", "1", "-n", "1"], "2023-11-15 06:13:20+08:00"),
+                       (["clients"], since), (["unserved"], told), (["sms", "twice"], told), (["sms", "queue"], told),
+                       (["roster", "show", "F000001"], "left on        2026-12-01 00:00:00+08:00")):
+        for zone in ("UTC", "America/New_York"):
+            out = ctl(b, *args, zone=zone)
+            assert want in out and not re.search(r"\d\d:\d\d:\d\d(?!\+08:00)", out), (args, zone, out)
 
 
 @test

@@ -92,7 +92,7 @@ def line(uid, type, **more):
 @test
 def events_are_told_in_the_words_of_who_reads_them(b):
     b.start()
-    p = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail"], b.path("tail.out"), {**os.environ, "TZ": "Asia/Shanghai"})
+    p = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail"], b.path("tail.out"), {**os.environ, "TZ": "America/New_York"})
     w = b.process([BUILD + "/bin/dibaoctl", "-c", b.d.config, "tail", "--public"], b.path("wall.out"))
     until(lambda: sum(k["state"] == "active" for k in b.d.ask("clients")["clients"]) == 2, "both are active")
     letter = json.loads(line("m-2", "mailbox_reply"))
@@ -115,7 +115,7 @@ def events_are_told_in_the_words_of_who_reads_them(b):
           lambda: p.log() + w.log())
     told = {l.split()[-1]: l for l in p.log().splitlines()}
     who = f"{HUXU} 社区警务一队 演示 F000001"
-    for uid, text in {"p-1": f"2023-11-15 06:13:20 晋升     {who}  三级辅员 → 二级辅员 正式",
+    for uid, text in {"p-1": f"2023-11-15 06:13:20+08:00 晋升     {who}  三级辅员 → 二级辅员 正式",
                       "a-1": f"奖励     {who} [紧急]  火线奖励 公示中至2026-01-09 · 演示 · 500.50元",
                       "x-1": f"处分     {who}  警告", "w-1": f"慰问     {who}  节日慰问 · 演示 · 演示",
                       "m-1": f"信箱答复 {who}  局长信箱 T-1", "m-2": f"信箱答复 {HUXU} 匿名  警务保障处 T-1",
