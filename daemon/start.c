@@ -5,6 +5,7 @@
  */
 #include "clock.h"
 #include "lane.h"
+#include "last.h"
 #include "limits.h"
 #include "starting.h"
 #include "zap.h"
@@ -13,8 +14,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { LAST_MAX = 100000 };
 
 /* The same instance under another connection: that one is over. */
 static void end_previous(struct sessions *m, const struct session *s)

@@ -12,6 +12,7 @@
 #include "call.h"
 #include "clock.h"
 #include "lane.h"
+#include "last.h"
 #include "log.h"
 #include "log_ids.h"
 #include "retention.h"
@@ -30,6 +31,7 @@ struct starting {
 	bool failed;	/* no answer, or none that we understand */
 	bool not_known; /* no such durable name */
 	bool granted, has_cursor, cursor_written;
+	bool has_last;
 	uint64_t epoch, counter, left_ms;
 	uint64_t granted_ms; /* Redis' clock at the lease */
 	struct entry_id cursor[DIBAO_CHANNEL_COUNT], trimmed[DIBAO_CHANNEL_COUNT],
@@ -96,15 +98,6 @@ static void on_trimmed(struct redis_link *l, const redisReply *reply, void *user
 	answered(st);
 }
 
-static void on_last(struct redis_link *l, const redisReply *reply, void *userdata)
-{
-	struct starting *st = userdata;
-
-	(void)l;
-	parse_ids(st, reply, st->last);
-	answered(st);
-}
-
 static void drop(struct sessions *m, struct session *s)
 {
 	/* Without a word: the client says HELLO again. */
@@ -115,7 +108,6 @@ static void drop(struct sessions *m, struct session *s)
 void starting_ask(struct sessions *m, struct session *s, uint64_t now)
 {
 	static struct call call;
-	const struct asked *a = s->hello;
 	struct starting *st = calloc(1, sizeof *st);
 	char instance[2 * WIRE_INSTANCE_BYTES + 1];
 	bool ok;
@@ -141,14 +133,6 @@ void starting_ask(struct sessions *m, struct session *s, uint64_t now)
 		call_text(&call, s->access->kind == ACCESS_BOARD ? "board" : "other");
 		st->n_pending++;
 		if (call_send(&call, m->opt.main, on_lease, st) < 0)
-			goto fail;
-	}
-	if (a->from == DIBAO_START_LAST) {
-		call_begin(&call, "dibao_last", m->opt.base);
-		call_int(&call, a->arg);
-		call_text(&call, config_is_for_boards(m->opt.config) ? "public" : "all");
-		st->n_pending++;
-		if (call_send(&call, m->opt.main, on_last, st) < 0)
 			goto fail;
 	}
 	call_command(&call, "HMGET");
@@ -196,7 +180,7 @@ static struct entry_id start_of(const struct starting *st, const struct asked *a
 			return earlier((struct entry_id){tail.ms - 1, UINT64_MAX}, asked);
 		return earlier(tail, asked);
 	case DIBAO_START_LAST:
-		return earlier(tail, st->last[c]);
+		return a->channels >> c & 1 ? earlier(tail, st->last[c]) : tail;
 	case DIBAO_START_NEW:
 	default:
 		return tail;
@@ -333,6 +317,38 @@ static void write_first_cursor(struct starting *st, struct session *s)
 	answered(st);
 }
 
+static void on_last(const struct entry_id *start, void *userdata)
+{
+	struct starting *st = userdata;
+
+	if (start)
+		memcpy(st->last, start, sizeof st->last);
+	else
+		st->failed = true;
+	st->has_last = true;
+	answered(st);
+}
+
+static void ask_last(struct starting *st, const struct session *s)
+{
+	const struct asked *a = s->hello;
+
+	st->n_pending = 1;
+	if (last_ask(st->m->opt.main, st->m->opt.base, &a->filter, a->channels, (uint32_t)a->arg,
+		     on_last, st) == 0)
+		return;
+	st->failed = true;
+	answered(st);
+}
+
+/* Asked only of who will begin there: that it takes some looking. */
+static bool needs_last(const struct starting *st, const struct session *s)
+{
+	const struct asked *a = s->hello;
+
+	return a->from == DIBAO_START_LAST && !st->has_last && !st->has_cursor;
+}
+
 static void stand_by(struct starting *st, struct session *s)
 {
 	struct sessions *m = st->m;
@@ -355,7 +371,7 @@ static void stand_by(struct starting *st, struct session *s)
 		sessions_on_gone(s, m);
 }
 
-/* All answers are there. */
+/* All answers to what was asked so far are there. */
 static void finish(struct starting *st)
 {
 	struct sessions *m = st->m;
@@ -378,6 +394,9 @@ static void finish(struct starting *st)
 		}
 	} else if (s->durable[0] && !st->granted) {
 		stand_by(st, s);
+	} else if (needs_last(st, s)) {
+		ask_last(st, s);
+		return;
 	} else if (s->durable[0] && !st->has_cursor && !st->cursor_written) {
 		write_first_cursor(st, s);
 		return;

@@ -27,7 +27,7 @@
 extern const char queue_lua[];
 extern const unsigned long queue_lua_size;
 
-enum { FUNCTIONS_VERSION = 2, HASH_HEX = 2 * crypto_generichash_BYTES_MIN };
+enum { FUNCTIONS_VERSION = 3, HASH_HEX = 2 * crypto_generichash_BYTES_MIN };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char *functions; /* for good */

@@ -37,6 +37,7 @@ local MAX_BYTES = 16384
 local MS_MAX = 253402300799999 -- 9999-12-31, as in the table of types
 local FIELDS_MAX = 8 -- of an entry that is copied; the daemon quarantines those with more
 local LAST_MAX = 100000
+local LAST_STEP = 500 -- entries looked at by one call: some milliseconds
 local AUDIT_MAX = 100000 -- about; no age is kept
 local SCHEDULING_MAX = 10000 -- about; as many as a daemon remembers (daemon/schedule.h)
 local WHO_MAX, WHAT_MAX = 128, 200 -- bytes
@@ -957,32 +958,52 @@ end
 
 -- ---- where sessions start, hiding ----
 
--- Per channel the id before its last n entries (exclusive start), "0-0" when it has no more, or when
--- the second argument is `public` and the channel is not.
+-- Does an entry's event pass? types: a set, empty for all; orgs: a list of prefixes, empty for all. What is
+-- no event passes who gets all.
+local function passes(fields, types, orgs)
+	if not next(types) and #orgs == 0 then
+		return true
+	end
+	local e
+	for i = 1, #fields, 2 do
+		e = e or fields[i] == 'e' and envelope(fields[i + 1])
+	end
+	if not e or next(types) and not types[e.type] then
+		return false
+	end
+	for _, org in ipairs(orgs) do
+		if e.org:sub(1, #org) == org then
+			return true
+		end
+	end
+	return #orgs == 0
+end
+
+-- A step back in a channel from `before` (exclusive; '+' for its end), to the n-th entry that passes:
+-- how many passed, the id of the earliest looked at, how many were looked at, whether there are more.
+-- So that who gets a part of a channel cannot tell from his last n how much else is there.
 local function last(keys, args)
-	local n, out = tonumber(args[1]), {}
-	if not n or n < 0 or n > LAST_MAX then
-		return fail('DIBAO_INVALID', 'expected 0 to ' .. LAST_MAX)
+	local channel, n, before = args[1], tonumber(args[2]), args[3]
+	if not is_channel(channel) or not n or n < 1 or n > LAST_MAX or not args[5] or
+		not (before == '+' or before:match('^%d+%-%d+$')) then
+		return fail('DIBAO_INVALID', 'expected a channel, 1 to ' .. LAST_MAX .. ', an id or +, types, orgs')
 	end
-	for c = 1, 4 do
-		local at, left, id = '+', n + 1, '0-0'
-		if args[2] == 'public' and CHANNELS[c]:sub(1, 6) ~= 'public' then
-			left = 0
-		end
-		while left > 0 do
-			local got = redis.call('XREVRANGE', keys[1] .. CHANNELS[c], at, '-', 'COUNT', math.min(left, 500))
-			left = left - #got
-			if #got == 0 then
-				break
-			end
-			at = '(' .. got[#got][1]
-			if left == 0 then
-				id = got[#got][1]
-			end
-		end
-		out[c] = id
+	local types, orgs, found = {}, {}, 0
+	for t in args[4]:gmatch('%S+') do
+		types[t] = true
 	end
-	return out
+	for o in args[5]:gmatch('%S+') do
+		orgs[#orgs + 1] = o
+	end
+	local got = redis.call('XREVRANGE', keys[1] .. channel, before == '+' and before or '(' .. before, '-',
+		'COUNT', LAST_STEP)
+	for k, entry in ipairs(got) do
+		found = found + (passes(entry[2], types, orgs) and 1 or 0)
+		if found == n then
+			return { found, entry[1], k, 0 }
+		end
+	end
+	return { found, #got > 0 and got[#got][1] or '0-0', #got, #got == LAST_STEP and 1 or 0 }
 end
 
 -- Each public event of a person that stands and was not taken back: f(record).

@@ -46,7 +46,7 @@ enum dibao_start {
 	DIBAO_START_RESUME = 0, /* where the durable name's acks ended; first time: as NEW */
 	DIBAO_START_NEW,	/* only what comes from now on */
 	DIBAO_START_TIME,	/* published at or after start_arg (Unix ms, Redis' clock) */
-	DIBAO_START_LAST,	/* about the last start_arg events per channel (1..100000) */
+	DIBAO_START_LAST,	/* about the last start_arg of its events per channel (1..100000) */
 };
 
 enum dibao_channel {

@@ -156,7 +156,7 @@ def the_rights_that_the_page_gives_suffice_for_a_daemon_and_its_publishers(b):
     # What a daemon calls once a minute or after a rollback only.
     last = b.r.xinfo_stream(b.key("public"))["last-generated-id"].decode()
     for call in (["trim", "public", last, 1000], ["heal", "public", event("lost", "award")], ["reappend", "public", last],
-                 ["raise", "public", "9000000000000-0"], ["raise", "private", "9000000000000-0"], ["epoch", 1], ["last", 1],
+                 ["raise", "public", "9000000000000-0"], ["raise", "private", "9000000000000-0"], ["epoch", 1], ["last", "private", 1, "+", "award ", "3205 "],
                  ["unlease", "gateway", "x", 1, 1], ["tail"] + ["0-0"] * 4):
         d.execute_command("FCALL", "dibao_" + call[0], 1, BASE, *call[1:])
     d.xadd(b.key("lost"), {"channel": "public"})

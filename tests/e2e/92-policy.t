@@ -108,9 +108,18 @@ def collect(sessions, uids, done):
     return got
 
 
-def reached(start, arg, events, place):
-    """Those that a start by time or with the last of each channel begins with. place: see places()."""
-    return [e for e in events if (place[e["uid"]][0] >= arg if start == "time" else place[e["uid"]][1] < arg)]
+def started(want, start, arg, events, place):
+    """Of those that one gets, what a start by time, or with so many of its own of each channel, begins with.
+    place: see places()."""
+    if start == "time":
+        return {u for u in want if place[u][0] >= arg}
+    if start == "last":
+        of = {}
+        for e in sorted(events, key=lambda e: place[e["uid"]][1]):
+            if e["uid"] in want:
+                of.setdefault(channel(e), []).append(e["uid"])
+        return {u for uids in of.values() for u in uids[:arg]}
+    return want
 
 
 def places(b):
@@ -165,7 +174,9 @@ def what_is_delivered_is_what_the_reference_says(b):
 
     def compare_all(cases, got, of, where):
         for (name, a, start, arg), have in zip(cases, got):
-            want = reference(grants[name], a, of if start == "new" else reached(start, arg, of, place))
+            want = reference(grants[name], a, of)
+            if want:
+                want = started(want, start, arg, of, place)
             compare(name, grants[name], a, have, want, f"from {start} {arg}, {where}")
             n[want is None] += 1
 

@@ -286,26 +286,42 @@ static void the_last_id_is_raised_and_never_lowered(void **state)
 
 /* ---- where sessions start ---- */
 
-static void the_last_n_begin_after_the_id_before_them(void **state)
+#define assert_step(found, id, seen, more, ...)                                                    \
+	do {                                                                                       \
+		redisReply *r_ = call("last", __VA_ARGS__);                                        \
+		assert_array(r_, 4);                                                               \
+		assert_int_equal(r_->element[0]->integer, found);                                  \
+		assert_string_equal(r_->element[1]->str, id);                                      \
+		assert_int_equal(r_->element[2]->integer, seen);                                   \
+		assert_int_equal(r_->element[3]->integer, more);                                   \
+	} while (0)
+
+static void a_step_back_ends_at_the_n_th_that_passes(void **state)
 {
 	char ids[3][64];
-	redisReply *r;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		publish((struct sample){.uid = (char[2]){(char)('a' + i), 0}}, "new");
+		publish((struct sample){.uid = (char[2]){(char)('a' + i), 0},
+					.org = i == 1 ? "320506000000" : NULL},
+			"new");
 		memcpy(ids[i], got_id, sizeof got_id);
 	}
-	r = call("last", "2");
-	assert_array(r, 4);
-	assert_text(r->element[0], ids[0]);
-	assert_text(r->element[1], "0-0");
-	assert_text(call("last", "1")->element[0], ids[1]);
-	assert_text(call("last", "0")->element[0], ids[2]);
-	assert_text(call("last", "3")->element[0], "0-0");
-	assert_text(call("last", "100000")->element[0], "0-0");
-	assert_error(call("last", "100001"), "DIBAO_INVALID");
-	assert_error(call("last", "x"), "DIBAO_INVALID");
+	assert_step(2, ids[1], 2, 0, "public", "2", "+", "", "");
+	assert_step(2, ids[0], 2, 0, "public", "2", ids[2], "", "");
+	assert_step(3, ids[0], 3, 0, "public", "4", "+", "", "");
+	assert_step(0, ids[0], 3, 0, "public", "2", "+", "promotion ", "");
+	assert_step(2, ids[0], 3, 0, "public", "2", "+", "award promotion ", GUSU " ");
+	assert_step(1, ids[1], 2, 0, "public", "1", "+", "award ", "330100 320506 ");
+	assert_step(0, ids[0], 3, 0, "public", "1", "+", "", "330100 330200 ");
+	assert_step(2, ids[1], 2, 0, "public", "2", "+", "", "33 3205");
+	assert_step(0, "0-0", 0, 0, "private", "1", "+", "", "");
+	assert_error(call("last", "public", "0", "+", "", ""), "DIBAO_INVALID");
+	assert_error(call("last", "public", "100001", "+", "", ""), "DIBAO_INVALID");
+	assert_error(call("last", "public", "x", "+", "", ""), "DIBAO_INVALID");
+	assert_error(call("last", "uid:a", "1", "+", "", ""), "DIBAO_INVALID");
+	assert_error(call("last", "public", "1", "-", "", ""), "DIBAO_INVALID");
+	assert_error(call("last", "public", "1", "+", ""), "DIBAO_INVALID");
 }
 
 /* ---- when Redis is full ---- */
@@ -348,7 +364,7 @@ int main(void)
 		T(an_entry_appended_again_keeps_its_fields_and_its_record_follows),
 		T(an_entry_with_very_many_fields_does_not_stop_the_healing),
 		T(the_last_id_is_raised_and_never_lowered),
-		T(the_last_n_begin_after_the_id_before_them),
+		T(a_step_back_ends_at_the_n_th_that_passes),
 		T(with_memory_at_its_end_what_frees_it_still_runs),
 	};
 

@@ -44,7 +44,7 @@ class Clock {
 	constructor() {
 		this.file = path.join(directory, `clock-${++count}`);
 		fs.writeFileSync(this.file, Buffer.alloc(32));
-		this.env = { LD_PRELOAD: path.join(BUILD, 'tests/shim.so'), DIBAO_SHIM: this.file };
+		this.env = { LD_PRELOAD: path.join(BUILD, 'tests/shim.so'), DIBAO_SHIM: this.file, ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` };
 	}
 
 	step(ms) {
