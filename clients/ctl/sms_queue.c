@@ -35,7 +35,7 @@ struct queue {
 	size_t n_reasons;
 	struct batch_line batches[BATCHES_MAX];
 	size_t n_batches;
-	FILE *lines; /* what is shown of the notices */
+	FILE *lines; /* what is shown of the notices; NULL: they are only counted */
 };
 
 static const char *text_of(const redisReply *row, size_t i)
@@ -110,6 +110,8 @@ static void one(struct queue *q, const char *uid, const redisReply *row)
 	count(q, state, words);
 	if (by_batch)
 		b->waiting++;
+	if (!q->lines)
+		return;
 	if (q->c->json) {
 		j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "uid", uid,
 			      "state", state, "type", text_of(row, 1), "lane", text_of(row, 2),
@@ -238,33 +240,58 @@ int sms_queue(struct ctl *c, int argc, char **argv)
 
 /* ---- by hand ---- */
 
-static int by_hand(struct ctl *c, const char *function, const char *what, const char *done,
-		   const char *nothing)
+static int one_by_hand(struct ctl *c, const char *function, const char *uid, const char *done,
+		       const char *words)
 {
 	struct ctl_redis r;
 	int e = ctl_redis_open(&r, c, true);
 
 	if (e)
 		return e;
-	e = ctl_redis_act(c, &r, function, what, "what", done, nothing);
+	e = ctl_redis_act(c, &r, function, uid, "what", done, "no parked notice of that uid");
+	if (e == 0 && !c->json)
+		printf("%s: %s\n", uid, words);
 	ctl_redis_close(&r);
+	return e;
+}
+
+static int release_batch(struct ctl *c, const char *id)
+{
+	static struct queue q;
+	long long n = 0;
+	int e;
+
+	q = (struct queue){.c = c};
+	e = ctl_redis_open(&q.r, c, true);
+	if (e)
+		return e;
+	e = read_all(&q);
+	if (e == 0)
+		e = ctl_redis_act(c, &q.r, "dibao_sms_release", id, "what", "released",
+				  "no batch of that name waits; see sms queue");
+	ctl_redis_close(&q.r);
+	for (size_t i = 0; i < q.n_batches; i++)
+		if (!strcmp(q.batches[i].id, id))
+			n = q.batches[i].waiting;
+	if (e == 0 && !c->json)
+		printf("batch %s is released: %lld of its texts waited for that\n", id, n);
 	return e;
 }
 
 int sms_release(struct ctl *c, int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[2], "--uid"))
-		return by_hand(c, "dibao_sms_release_one", argv[3], "released",
-			       "no parked notice of that uid");
+		return one_by_hand(c, "dibao_sms_release_one", argv[3], "released",
+				   "1 text is released");
 	if (argc != 3 || argv[2][0] == '-')
 		return ctl_fail(EX_USAGE, "sms release: expected BATCH or --uid UID");
-	return by_hand(c, "dibao_sms_release", argv[2], "released",
-		       "no batch of that name waits; see sms queue");
+	return release_batch(c, argv[2]);
 }
 
 int sms_drop(struct ctl *c, int argc, char **argv)
 {
 	if (argc != 3)
 		return ctl_fail(EX_USAGE, "sms drop: expected UID");
-	return by_hand(c, "dibao_sms_drop", argv[2], "dropped", "no parked notice of that uid");
+	return one_by_hand(c, "dibao_sms_drop", argv[2], "dropped",
+			   "1 text is dropped, and counts as served");
 }

@@ -230,13 +230,17 @@ def a_standby_takes_over_with_all_of_it_and_nothing_is_sent_twice(b):
     z.configure()
     z.start(False)
     z.wait_log("standing by")
-    for n in range(8):
+    for n in range(3):
         b.publish(notice(f"n{n}", "award", ref="one"))
-    until(lambda: len(a.texts()) == 3, "the first three go")
+    a.wait_texts({"n0", "n1", "n2"})
+    for n in range(3, 8):
+        b.publish(notice(f"n{n}", "award", ref="one"))
+    until(lambda: b.state("n3"), "the batch is over its limit")
     a.kill()
     z.active()
     b.publish(notice("new", urgent=True))
     z.wait_texts({"n0", "n1", "n2", "new"})
+    b.wait_state("n7", "queued")
     batch = b.row("n7")["q"]
     assert b.call("dibao_sms_release", batch, "test") == 1
     z.wait_texts({f"n{n}" for n in range(8)} | {"new"})

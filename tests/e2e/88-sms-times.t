@@ -222,7 +222,8 @@ def a_batch_waits_for_its_release_and_urgent_and_other_texts_do_not(b):
     # Those that went before the eleventh came, and what was under way then. Without the hold all go in 3 s.
     holds(lambda: len(sms.texts()) <= 16, lambda: f"{len(sms.texts())} went", 4)
     b.ctl("sms", "release", "no-such", code=65)
-    assert json.loads(b.ctl("--json", "sms", "release", batch))["result"] == "released"
+    waiting = 32 - len(sms.texts())
+    assert b.ctl("sms", "release", batch) == f"batch {batch} is released: {waiting} of its texts waited for that\n"
     sms.wait_texts({f"n{n}" for n in range(30)} | {"urgent", "other"})
     b.ctl("sms", "release", batch, code=65)
     acts = [f[b"act"] for _, f in b.r.xrange(b.key("audit"))]
@@ -279,12 +280,13 @@ def a_person_may_have_a_parked_notice_sent_or_dropped(b):
     b.start()
     b.person(flags="s")
     sms = Sms(b).start()
-    for uid in ("send", "drop"):
+    for uid in ("send", "drop", "json"):
         b.publish(notice(uid))
         b.wait_state(uid, "parked")
     b.r.hset(b.key("roster:confirmed"), "F000001", f"{ROSTER_AT} {now_ms()}")
-    b.ctl("sms", "release", "--uid", "send")
-    b.ctl("sms", "drop", "drop")
+    assert b.ctl("sms", "release", "--uid", "send") == "send: 1 text is released\n"
+    assert b.ctl("sms", "drop", "drop") == "drop: 1 text is dropped, and counts as served\n"
+    assert json.loads(b.ctl("sms", "drop", "json", "--json")) == {"what": "json", "result": "dropped"}
     sms.wait_texts({"send"})
     b.wait_state("drop", "dropped", "by-hand")
     assert b.unserved() == set()
