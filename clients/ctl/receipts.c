@@ -40,8 +40,13 @@ static void find_pid(const struct ctl *c, struct query *q)
 	char hex[2 * DIBAO_VIEW_KEY_BYTES + 1] = "";
 	size_t n = 0;
 	FILE *f;
-	int r = c->view_key_file ? credential_open(&f, c->view_key_file) : -ENOENT;
+	int r;
 
+	if (!c->view_key_file) {
+		ctl_fail(0, "receipts of boards are left out: no view_key_file is configured");
+		return;
+	}
+	r = credential_open(&f, c->view_key_file);
 	if (r == 0) {
 		if (!fgets(hex, sizeof hex, f) ||
 		    sodium_hex2bin(key, sizeof key, hex, strlen(hex), NULL, &n, NULL) != 0 ||
@@ -54,7 +59,7 @@ static void find_pid(const struct ctl *c, struct query *q)
 		q->has_pid = true;
 	} else {
 		ctl_fail(0, "receipts of boards are left out: view_key_file %s: %s",
-			 c->view_key_file ? c->view_key_file : "", credential_error(r));
+			 c->view_key_file, credential_error(r));
 	}
 	sodium_memzero(key, sizeof key);
 	sodium_memzero(hex, sizeof hex);

@@ -273,8 +273,12 @@ def what_a_board_told_of_an_event_is_found_by_its_uid_where_the_view_key_can_be_
     one, = rows(ctl(b, "--json", "receipts", "shown-1"))
     assert one["name"] == "wall", one
     os.unlink(b.view_key)
-    p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", b.d.config, "receipts", "shown-1"], capture_output=True, text=True)
-    assert p.stdout == "" and "receipts of boards are left out: view_key_file" in p.stderr, p
+    with open(b.path("no-key.conf"), "w") as f:
+        f.write(f"[redis]\nredis = unix:{b.redis_socket}\n")
+    for conf, why in ((b.d.config, f"view_key_file {b.view_key}: No such file or directory"),
+                      (b.path("no-key.conf"), "no view_key_file is configured")):
+        p = subprocess.run([BUILD + "/bin/dibaoctl", "-c", conf, "receipts", "shown-1"], capture_output=True, text=True)
+        assert (p.returncode, p.stdout, p.stderr) == (0, "", f"dibaoctl: receipts of boards are left out: {why}\n"), p
 
 
 @test
