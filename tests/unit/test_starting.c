@@ -265,6 +265,44 @@ static void who_begins_behind_what_is_kept_is_told_the_range_it_lost(void **stat
 	assert_int_equal(k->n_told[WIRE_LOST], 0);
 }
 
+/* Nor is anybody told of a channel that it does not get. */
+static void of_what_is_not_its_own_nobody_is_told_that_it_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_new(f);
+	struct wire_lost lost;
+
+	for (int c = 0; c < DIBAO_CHANNEL_COUNT; c++)
+		move_tail(f, c, (struct entry_id){9, 0});
+	redis(f, "HSET " BASE "trimmed public 7-0 private 7-0 private-now 7-0");
+	k->hello.public_view = true;
+	k->hello.from = DIBAO_START_TIME;
+	k->hello.from_arg = 3;
+	say_hello(k);
+	wait_until(f, k->n_told[WIRE_DATA]); /* behind all that is told at the start */
+	assert_int_equal(k->n_told[WIRE_LOST], 1);
+	assert_int_equal(wire_lost_unpack(&lost, k->told[WIRE_LOST], k->told_len[WIRE_LOST], NULL),
+			 0);
+	assert_int_equal(lost.channel, PUBLIC);
+}
+
+/* Time goes by, and the tail on, while Redis writes: nothing may be skipped for that. */
+static void a_name_that_comes_for_the_first_time_begins_where_it_is_written(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k;
+
+	append(f, PUBLIC, 5);
+	k = client_named(f, "gw");
+	wait_until(f, session_of(f, k) && f->sessions->n_outstanding == 1);
+	assert_int_equal(session_of(f, k)->state, SESSION_STARTING);
+	append(f, PUBLIC, 2);
+	wait_active(f, k);
+	assert_id(at(f, k, PUBLIC), 5, 0);
+	assert_string_equal(redis(f, "HGET " BASE "cursors gw"), "1 5-0 0-0 0-0 0-0");
+	wait_until(f, k->n_items == 2);
+}
+
 /* ---- Redis, and the lease ---- */
 
 static void without_redis_one_is_dropped_without_a_word_and_comes_again(void **state)
@@ -327,11 +365,68 @@ static void an_error_of_redis_is_not_taken_for_a_name_that_is_not_registered(voi
 static void a_lease_runs_from_when_it_was_asked_for(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t asked = boottime_usec();
-	struct session *s = wait_active(f, client_named(f, "gw"));
+	uint64_t before = boottime_usec(), asked;
+	struct client *k = client_named(f, "gw");
+	struct session *s;
 
-	assert_in_range(s->lease_until_usec, asked + LONG_MS * 1000ull,
+	wait_until(f, session_of(f, k));
+	s = session_of(f, k);
+	assert_true(s->lease_asked);
+	assert_int_equal(s->state, SESSION_STARTING);
+	asked = boottime_usec();
+	while (boottime_usec() == asked)
+		;
+	wait_active(f, k);
+	assert_in_range(s->lease_until_usec, before + LONG_MS * 1000ull, asked + LONG_MS * 1000ull);
+}
+
+/* Turns until it is in that state; when the last of them began. */
+static uint64_t turn_until(struct fixture *f, const struct client *k, enum session_state state)
+{
+	uint64_t end = boottime_usec() + DEADLINE_MS * 1000ull, before;
+
+	do {
+		before = boottime_usec();
+		assert_true(before < end);
+		turn(f);
+	} while (!session_of(f, k) || session_of(f, k)->state != state);
+	return before;
+}
+
+/* Its first position it gets when it has caught up. */
+static void the_first_beat_is_due_a_cadence_after_the_beginning(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k = client_from(f, DIBAO_START_NEW, 0);
+	uint64_t before = turn_until(f, k, SESSION_ACTIVE);
+
+	assert_in_range(session_of(f, k)->beat_due_usec, before + LONG_MS * 1000ull,
 			boottime_usec() + LONG_MS * 1000ull);
+}
+
+static void a_board_has_a_boards_names_and_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct access *fresh = policy_of("[local]\nkind = board\ntypes = award\norgs = *\n"
+					 "channels = public public-now\ndurable = *\n");
+	struct client *k = client_new(f);
+
+	assert_int_equal(sessions_set_policy(f->sessions, fresh), 0);
+	access_free(f->policy);
+	f->policy = fresh;
+	redis(f, "FCALL dibao_durable 1 " BASE " set-board wall 1000");
+	durable(f, "gw");
+	k->hello.public_view = true;
+	k->hello.durable = text("wall");
+	say_hello(k);
+	wait_active(f, k);
+	k = client_new(f);
+	k->hello.public_view = true;
+	k->hello.durable = text("gw");
+	say_hello(k);
+	wait_until(f, k->n_told[WIRE_GOODBYE]);
+	assert_int_equal(reason_told(k), DIBAO_REASON_REFUSED);
+	assert_string_equal(redis(f, "HGET " BASE "lease:gw instance"), "");
 }
 
 /* From WELCOME on nothing may be skipped: the place must be on disk by then. */
@@ -414,6 +509,30 @@ static void a_standby_asks_when_the_lease_may_be_free(void **state)
 	assert_true(session_of(f, k)->lease_asked);
 	wait_until(f, !session_of(f, k)->lease_asked);
 	assert_in_range(session_of(f, k)->lease_due_usec, now + 30000000, now + 90000000);
+	/* It has been told, and counted, once. */
+	assert_int_equal(f->sessions->n_standby, 1);
+	say(k, "P", 1);
+	wait_heard(f, session_of(f, k));
+	settle(f);
+	assert_int_equal(k->n_told[WIRE_STANDBY], 1);
+}
+
+/* However long that answer is: a later one may say more. */
+static void a_lease_that_is_free_in_a_moment_is_asked_for_in_a_tenth_of_a_second(void **state)
+{
+	struct fixture *f = *state;
+	struct client *k;
+	uint64_t before;
+
+	redis(f, "FUNCTION LOAD REPLACE %s",
+	      "#!lua name=dibao\n"
+	      "redis.register_function('dibao_lease', function()"
+	      " return {0, 1, 'host:2', 1, ''} end)\n"
+	      "redis.register_function('dibao_durable', function() return 1 end)");
+	k = client_named(f, "gw");
+	before = turn_until(f, k, SESSION_STANDBY);
+	assert_in_range(session_of(f, k)->lease_due_usec, before + 100000,
+			boottime_usec() + 100000);
 }
 
 static void a_standby_outlasts_redis(void **state)
@@ -450,14 +569,19 @@ int main(void)
 		TEST(a_name_may_come_for_the_first_time_by_time),
 		TEST(a_cursor_that_cannot_be_read_lets_nobody_in),
 		TEST(who_begins_behind_what_is_kept_is_told_the_range_it_lost),
+		TEST(of_what_is_not_its_own_nobody_is_told_that_it_is_lost),
+		TEST(a_name_that_comes_for_the_first_time_begins_where_it_is_written),
 		TEST(without_redis_one_is_dropped_without_a_word_and_comes_again),
 		TEST(an_answer_of_redis_that_makes_no_sense_lets_nobody_in),
 		TEST(an_error_of_redis_is_not_taken_for_a_name_that_is_not_registered),
 		TEST(a_lease_runs_from_when_it_was_asked_for),
+		TEST(the_first_beat_is_due_a_cadence_after_the_beginning),
+		TEST(a_board_has_a_boards_names_and_no_other),
 		TEST(who_could_not_write_its_first_place_is_not_let_in),
 		TEST(a_standby_that_is_tried_twice_becomes_active_once),
 		TEST(a_standby_asks_again_by_itself),
 		TEST(a_standby_asks_when_the_lease_may_be_free),
+		TEST(a_lease_that_is_free_in_a_moment_is_asked_for_in_a_tenth_of_a_second),
 		TEST(a_standby_outlasts_redis),
 	};
 
