@@ -247,6 +247,23 @@ static void print_time(const char *what, int64_t ms)
 		printf("  %-14s %s\n", what, ctl_time(when, ms));
 }
 
+/* What was said before a confirmation no longer holds, nor does it once more is said: person.c. */
+static void print_marks(const int64_t marks[3])
+{
+	static const char *const what[] = {"confirmed", "number is bad", "disputed"};
+	char when[CTL_TIME];
+
+	for (size_t i = 0; i < 3; i++) {
+		bool holds = i ? marks[i] >= marks[0] : marks[0] > marks[1] && marks[0] > marks[2];
+
+		if (marks[i])
+			printf("  %-14s %s%s\n", what[i], ctl_time(when, marks[i]),
+			       holds ? ""
+			       : i   ? ", which no longer holds: confirmed since"
+				     : ", which no longer holds");
+	}
+}
+
 static void show_text(const char *badge, const struct roster_person *p, const int64_t marks[3],
 		      const char *phone)
 {
@@ -265,9 +282,7 @@ static void show_text(const char *badge, const struct roster_person *p, const in
 		puts("  two people in service have this number");
 	if (p->moved)
 		puts("  another person had this number before");
-	print_time("confirmed", marks[0]);
-	print_time("number is bad", marks[1]);
-	print_time("disputed", marks[2]);
+	print_marks(marks);
 }
 
 static void show_json(const char *badge, const struct roster_person *p, const int64_t marks[3],

@@ -288,6 +288,30 @@ def a_number_is_shown_by_seven_digits_and_whole_only_once_that_is_written_down(b
 
 
 @test
+def of_what_was_said_of_a_number_the_newest_holds_and_show_says_what_does_not(b):
+    start(b)
+    since = json.loads(roster(b, "show", "YS000001")[0])["phone_since"]
+    over = ", which no longer holds"
+    told = {}
+    for marks in ({"disputed": 20}, {"disputed": 20, "confirmed": 30}, {"bad": 20, "confirmed": 30, "disputed": 40},
+                  {"confirmed": 30, "bad": 30}, {"confirmed": 30}):
+        for mark in ("bad", "confirmed", "disputed"):
+            key = BASE + ("roster:" if mark == "confirmed" else "sms:") + mark
+            b.r.hdel(key, "YS000001")
+            if mark in marks:
+                b.r.hset(key, "YS000001", f"{since} {since + marks[mark] * 1000}")
+        out = subprocess.run([BUILD + "/bin/dibaoctl", "--redis", "unix:" + b.redis_socket, "roster", "show", "YS000001"],
+                             capture_output=True, text=True, check=True).stdout
+        told[tuple(marks)] = {m: rest for m, rest in
+                              re.findall(r"(?m)^  (confirmed|number is bad|disputed) +\S+ \d\d:\d\d:\d\d\+08:00(.*)$", out)}
+    assert told == {("disputed",): {"disputed": ""},
+                    ("disputed", "confirmed"): {"confirmed": "", "disputed": over + ": confirmed since"},
+                    ("bad", "confirmed", "disputed"): {"confirmed": over, "number is bad": over + ": confirmed since", "disputed": ""},
+                    ("confirmed", "bad"): {"confirmed": over, "number is bad": ""},
+                    ("confirmed",): {"confirmed": ""}}, told
+
+
+@test
 def a_confirmed_number_is_confirmed_until_it_changes(b):
     start(b)
     version = int(b.r.hget(BASE + "roster:meta", "version"))
