@@ -186,6 +186,19 @@ static void a_record_goes_to_lanes_by_type_and_by_prefix_of_organisation(void **
 	}
 }
 
+/* Who checks entries lets none such by; here it would be more than there is room for. */
+static void a_type_longer_than_a_filter_can_name_goes_to_who_wants_all(void **state)
+{
+	static const char type[] =
+		"a-type-of-tomorrow-that-has-a-name-of-more-than-two-times-32-bytes";
+	struct fixture *f = *state;
+	struct lane *all = join(f, false, NULL, NULL), *named = join(f, false, "award", GUSU);
+
+	append(f, {.type = "", .w_type = type, .w_uid = "old"});
+	assert_string_equal(routed(f, all, 1), "0");
+	assert_string_equal(routed(f, named, 1), "");
+}
+
 /* Both the type and two prefixes, and the withdrawal beside the event, point at it. */
 static void a_lane_that_is_found_by_several_ways_gets_a_record_once(void **state)
 {
@@ -378,6 +391,7 @@ int main(void)
 		TEST(any_lane_may_leave_before_the_others),
 		TEST(a_lane_that_leaves_takes_its_own_place_in_the_index_and_not_its_neighbours),
 		TEST(a_record_goes_to_lanes_by_type_and_by_prefix_of_organisation),
+		TEST(a_type_longer_than_a_filter_can_name_goes_to_who_wants_all),
 		TEST(a_lane_that_is_found_by_several_ways_gets_a_record_once),
 		TEST(routing_begins_at_the_first_record_asked_for),
 		TEST(a_lane_that_leaves_does_not_blind_one_with_as_long_a_prefix),
