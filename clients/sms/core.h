@@ -166,7 +166,7 @@ void doubt_on_holds(struct driver *d, const char *id, unsigned attempt, enum dri
 /* ---- twice.c ---- */
 
 /* Of a gateway; see driver.h. */
-void twice_on_running(struct driver *d, uint64_t uptime_ms, void *userdata);
+void twice_on_running(struct driver *d, uint64_t uptime_ms, uint64_t took_ms, void *userdata);
 /* Writes down which hand-over to the carrier a receipt tells of; then fn. */
 void twice_note(struct core *c, const struct driver_receipt *r, outbox_fn fn, void *userdata);
 

@@ -139,9 +139,10 @@ struct driver_options {
 	 * data, if that is unknown. */
 	void (*on_holds)(struct driver *d, const char *id, unsigned attempt,
 			 enum driver_holds holds, const char *why, void *userdata);
-	/* It runs since so long: what it had before then and the carrier had not, it may send
-	 * again by itself. Told now and then, with the same start or a new one. */
-	void (*on_running)(struct driver *d, uint64_t uptime_ms, void *userdata);
+	/* It runs since so many whole seconds, as it said within the last took_ms: what it had
+	 * before then and the carrier had not, it may send again by itself. Told now and then, with
+	 * the same start or a new one. */
+	void (*on_running)(struct driver *d, uint64_t uptime_ms, uint64_t took_ms, void *userdata);
 	/* Health changed; `why` in words, without personal data. */
 	void (*on_health)(struct driver *d, enum driver_health health, const char *why,
 			  void *userdata);

@@ -24,6 +24,7 @@ struct gateway {
 	struct breaker breaker;
 	enum driver_health health;
 	int64_t started_ms; /* Unix; 0: not known; see twice.c */
+	int64_t took_ms;    /* the answer by which that is known */
 	int64_t seen_ms;    /* when that was last told; 0: not yet */
 	bool is_counting;   /* twice.c is at work on its start */
 	uint64_t n_sent, n_refused, n_ambiguous;

@@ -65,6 +65,7 @@ struct kannel {
 	struct kannel_store *store;	    /* owned; NULL: no look is under way */
 	int64_t look_ms;		    /* when the last began */
 	bool is_asking;			    /* status_url */
+	int64_t asked_ms;		    /* since when it is, of CLOCK_BOOTTIME */
 	char password[SECRET_MAX], status_password[SECRET_MAX];
 };
 
@@ -328,7 +329,9 @@ static void on_status(const struct driver_reply *reply, void *userdata)
 		return;
 	}
 	if (s.uptime_ms >= 0)
-		k->driver.opt.on_running(&k->driver, (uint64_t)s.uptime_ms, k->driver.opt.userdata);
+		k->driver.opt.on_running(&k->driver, (uint64_t)s.uptime_ms,
+					 (uint64_t)(boot_ms() - k->asked_ms),
+					 k->driver.opt.userdata);
 	if (s.queued == 0)
 		forget_old(k, boot_ms() - LOOK_MS);
 	if (s.n_online)
@@ -342,8 +345,10 @@ static int on_status_timer(sd_event_source *source, uint64_t usec, void *userdat
 {
 	struct kannel *k = userdata;
 
-	if (!k->is_asking)
+	if (!k->is_asking) {
+		k->asked_ms = boot_ms();
 		k->is_asking = get(k, k->config->status_url, NULL, on_status) == 0;
+	}
 	(void)sd_event_source_set_time(source, usec + STATUS_MS * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

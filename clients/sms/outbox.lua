@@ -27,8 +27,8 @@ local HOURS_KEPT = 168
 local HOLDERS_PAGE = 2000 -- about
 local DAY_MS = 24 * 3600 * 1000
 local RELEASED_KEEP_MS = 30 * DAY_MS
-local SAME_START_MS = 2500
-local START_MS = 1000 -- a gateway tells whole seconds: it may have started so much before or after
+local TAKEN_MS = 2500 -- what the carrier had so long before a start is told may have been noted later
+local START_MS = 2000 -- a gateway tells whole seconds of its clock: it may have started so much later
 local SEEN_MS = 10000 -- so often at least it is heard of
 local STARTED_PAGE = 500
 local TWICE = { resent = 1, restart = 2, attempts = 3, receipts = 4 } -- the better known over the lesser
@@ -281,11 +281,11 @@ end
 
 -- A gateway runs since then: what it had before, and the carrier did not have when an earlier start was last
 -- told of, it may have sent again. Looked at are the texts of the day before, a page a call. args: token,
--- gateway, when it started, when the start before was last told of (0: we did not run), index. Reply: the next
--- index; 0: that was all, or this start is known
+-- gateway, when it started, when the start before was last told of (0: we did not run), index, how far from a
+-- start that is known it is still the same. Reply: the next index; 0: that was all, or this start is known
 local function started(base, args)
 	local name, at, seen, index, now = args[4], tonumber(args[5]), tonumber(args[6]), tonumber(args[7]), now_ms()
-	if math.abs(at - tonumber(redis.call('HGET', base .. 'sms:started', name) or '0')) < SAME_START_MS then
+	if math.abs(at - tonumber(redis.call('HGET', base .. 'sms:started', name) or '0')) <= tonumber(args[8]) then
 		return 0
 	end
 	local key, to = base .. 'sms:sent', text(at + START_MS)
@@ -304,7 +304,7 @@ local function started(base, args)
 					taken = t
 				end
 			end
-			if taken > math.min(at, seen) - SAME_START_MS then
+			if taken > math.min(at, seen) - TAKEN_MS then
 				twice(base, uid, 'restart', now)
 			end
 		end

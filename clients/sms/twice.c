@@ -8,17 +8,20 @@
  * sends the text again (measured), and gives one receipt for both: so only that it was started
  * while it had the text can be known. It tells of its last start alone: of any text that it had
  * since the one before was last told of, it may have been.
+ *
+ * It tells whole seconds of its clock, so that a start is the same as the one before if it is at
+ * most a second from it, and as much more as the answers took. Two that are nearer are one to us.
  */
 #include "core.h"
 
 #include <stdlib.h>
 
-enum { SAME_START_MS = 2500 }; /* as in outbox.lua */
+enum { SECOND_MS = 1000 };
 
 struct start {
 	struct core *c;
 	struct gateway *g;
-	int64_t at_ms, told_ms, index;
+	int64_t at_ms, took_ms, margin_ms, told_ms, index;
 };
 
 static struct gateway *gateway_of(struct core *c, const struct driver *d)
@@ -43,6 +46,7 @@ static void on_counted(int result, const redisReply *reply, void *userdata)
 	s->g->is_counting = false;
 	if (result == 0) {
 		s->g->started_ms = s->at_ms;
+		s->g->took_ms = s->took_ms;
 		s->g->seen_ms = s->told_ms;
 		reporter_wake(s->c->reporter);
 	}
@@ -58,26 +62,35 @@ static void count(struct start *s)
 	outbox_int(call, s->at_ms);
 	outbox_int(call, s->g->seen_ms);
 	outbox_int(call, s->index);
+	outbox_int(call, s->margin_ms);
 	outbox_send(s->c->outbox, call, on_counted, s);
 }
 
-void twice_on_running(struct driver *d, uint64_t uptime_ms, void *userdata)
+void twice_on_running(struct driver *d, uint64_t uptime_ms, uint64_t took_ms, void *userdata)
 {
 	struct core *c = userdata;
 	struct gateway *g = gateway_of(c, d);
-	int64_t now = core_now_ms(), at = now - (int64_t)uptime_ms;
+	int64_t now = core_now_ms(), at = now - now % SECOND_MS - (int64_t)uptime_ms, margin;
 	struct start *s;
 
 	if (!g || g->is_counting)
 		return;
-	if (llabs(at - g->started_ms) < SAME_START_MS) {
-		g->seen_ms = now;
+	margin = SECOND_MS + (int64_t)took_ms + g->took_ms;
+	if (llabs(at - g->started_ms) <= margin) {
+		/* After a slow answer it is not clear; the next one tells. */
+		if (llabs(at - g->started_ms) <= SECOND_MS)
+			g->seen_ms = now;
 		return;
 	}
 	s = calloc(1, sizeof *s);
 	if (!s)
 		abort();
-	*s = (struct start){.c = c, .g = g, .at_ms = at, .told_ms = now};
+	*s = (struct start){.c = c,
+			    .g = g,
+			    .at_ms = at,
+			    .took_ms = (int64_t)took_ms,
+			    .margin_ms = margin,
+			    .told_ms = now};
 	g->is_counting = true;
 	count(s);
 }

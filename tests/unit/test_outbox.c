@@ -73,7 +73,7 @@ static void who_lost_the_lease_writes_nothing(void **state)
 	assert_error(fenced("open", "00", "100000"), "DIBAO_STALE");
 	assert_error(fenced("mark", "bad", "A1", "x"), "DIBAO_STALE");
 	assert_error(fenced("note", "u1", "1", "a", "x"), "DIBAO_STALE");
-	assert_error(fenced("started", "gateway-1", "1", "0", "0"), "DIBAO_STALE");
+	assert_error(fenced("started", "gateway-1", "1", "0", "0", "1000"), "DIBAO_STALE");
 	assert_error(fenced("load", "0", "10"), "DIBAO_STALE");
 	assert_string_equal(field("u1", "s"), "queued");
 	assert_int_equal(command("EXISTS", ROW "u2")->integer, 0);
@@ -392,7 +392,7 @@ static void started(const char *gateway, long long at, long long seen)
 
 	snprintf(ms, sizeof ms, "%lld", at);
 	snprintf(seen_ms, sizeof seen_ms, "%lld", seen);
-	assert_number(fenced("started", gateway, ms, seen_ms, "0"), 0);
+	assert_number(fenced("started", gateway, ms, seen_ms, "0", "1000"), 0);
 }
 
 static void set_ms(const char *key, const char *name, long long ms)
@@ -445,7 +445,10 @@ static void a_start_of_a_gateway_names_what_it_had_and_the_carrier_not(void **st
 	command("DEL", BASE "sms:twice");
 	command("HDEL", ROW "waits", "tw");
 	started("gateway-1", now - 21000, now - 40000); /* the same start */
+	started("gateway-1", now - 19000, now - 40000);
 	assert_int_equal(command("ZCARD", BASE "sms:twice")->integer, 0);
+	started("gateway-1", now - 18000, now - 19500); /* two seconds later it started again */
+	assert_string_equal(field("waits", "tw"), "restart");
 }
 
 static void a_day_of_texts_is_looked_at_page_by_page(void **state)
@@ -461,9 +464,9 @@ static void a_day_of_texts_is_looked_at_page_by_page(void **state)
 		snprintf(place, sizeof place, "mark mark n%d 1", i);
 		command("ZADD", BASE "sms:sent", "2000", place);
 	}
-	assert_number(fenced("started", "gateway-1", "99999", "0", "0"), 500);
+	assert_number(fenced("started", "gateway-1", "99999", "0", "0", "1000"), 500);
 	assert_string_equal(field("u1", "tw"), "");
-	assert_number(fenced("started", "gateway-1", "99999", "0", "500"), 0);
+	assert_number(fenced("started", "gateway-1", "99999", "0", "500", "1000"), 0);
 	assert_string_equal(field("u1", "tw"), "restart");
 }
 
