@@ -9,7 +9,7 @@ const http = require('http');
 const { test, until, equal, run } = require('./tap.js');
 const { promotion, award, secrets, many, PROPOSED } = require('./events.js');
 const { faults } = require('./look.js');
-const { board, bureau, open, shot, turn, place, names, fresh, stale, freePort, end } = require('./wall.js');
+const { board, bureau, open, shot, turn, place, names, fresh, stale, ageWhenStale, freePort, end } = require('./wall.js');
 
 const MIB = 1048576;
 let b = null;
@@ -173,16 +173,6 @@ const TROUBLES = {
 	'dibao-board is killed': [(on) => on.stop('SIGKILL'), (on) => (on.start(), on.ready())],
 	'dibao-board is stopped': [(on) => on.signal('SIGSTOP'), (on) => on.signal('SIGCONT')],
 };
-
-// How old the daemon's last heartbeat was as the badge turned stale: by the time that the page was told, and
-// since it was first told of that heartbeat. A beat of real time that comes while the page's clock runs ahead sets the page
-// back, so neither alone says it.
-function ageWhenStale({ told, staleAt }) {
-	const heard = told.filter((beat) => beat.at <= staleAt && beat.heartbeat_ms !== null);
-	const last = heard.at(-1);
-	const first = heard.find((beat) => beat.heartbeat_ms === last.heartbeat_ms);
-	return Math.max(staleAt - first.at, staleAt - last.at + last.now_ms - last.heartbeat_ms);
-}
 
 for (const [trouble, [begin, undo]] of Object.entries(TROUBLES)) {
 	test(`when ${trouble} the badge says since when within 45 s, the content stays, and all is well again by itself`, async () => {

@@ -213,18 +213,25 @@ async function open(on, { size = [1366, 768], motion = false, clock = false, by 
 	if (clock) {
 		await page.clock.install({ time: Date.now() - 3600000 }); // it stands still at a time that has not come yet
 		await page.clock.pauseAt(Date.now());
-		await page.addInitScript(watchHeartbeats);
 	}
+	await page.addInitScript(watchHeartbeats);
 	await page.goto(on.url);
 	await page.waitForFunction(() => document.querySelector('.page.in') && document.getElementById('station').textContent);
 	return page;
 }
 
-// Inside the page, before it begins: what it is told of the daemon's heartbeats, and when its badge turned
-// stale, by the page's clock.
+// Inside the page, before it begins: what it is told of the daemon's heartbeats, when its badge turned
+// stale, by the page's clock, and how late it then came to what is due each second, for a busy machine.
 function watchHeartbeats() {
 	window.told = [];
 	window.staleAt = null;
+	let looked = performance.now();
+	let late = 0;
+	setInterval(() => {
+		const now = performance.now();
+		late = Math.max(0, now - looked - 1000);
+		looked = now;
+	}, 1000);
 	window.EventSource = class extends EventSource {
 		constructor(url) {
 			super(url);
@@ -235,9 +242,22 @@ function watchHeartbeats() {
 		const badge = document.getElementById('fresh');
 		new MutationObserver(() => {
 			if (!badge.classList.contains('stale')) window.staleAt = null;
-			else window.staleAt ??= performance.now();
+			else if (window.staleAt === null) {
+				window.staleAt = performance.now();
+				window.lateBy = Math.max(late, window.staleAt - looked - 1000);
+			}
 		}).observe(badge, { attributes: true });
 	});
+}
+
+// How old the daemon's last heartbeat was as the badge turned stale: by the time that the page was told, and
+// since it was first told of that heartbeat. A beat of real time that comes while the page's clock runs ahead sets the page
+// back, so neither alone says it.
+function ageWhenStale({ told, staleAt }) {
+	const heard = told.filter((beat) => beat.at <= staleAt && beat.heartbeat_ms !== null);
+	const last = heard.at(-1);
+	const first = heard.find((beat) => beat.heartbeat_ms === last.heartbeat_ms);
+	return Math.max(staleAt - first.at, staleAt - last.at + last.now_ms - last.heartbeat_ms);
 }
 
 async function place(page) {
@@ -270,4 +290,4 @@ async function end() {
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => end().finally(() => process.exit(1)));
 
-module.exports = { board, bureau, open, launch, Clock, freePort, place, turn, names, fresh, stale, shot, end, SIZES };
+module.exports = { board, bureau, open, launch, Clock, freePort, place, turn, names, fresh, stale, shot, ageWhenStale, end, SIZES };
