@@ -65,8 +65,9 @@ def states_and_what_an_operator_acts_on_are_found_by_id_and_by_event(b):
     journal.wait(ids["STATE"], DIBAO_EVENT="old", DIBAO_STATE="dropped")
     for n in range(20):
         b.publish(notice(f"n{n}", "award", badge=f"K{n}", ref="演示〔2026〕1号"))
-    batch = journal.wait(ids["BATCH"])[0]["DIBAO_BATCH"]
-    assert len(journal.wait(ids["BATCH"])) == 1
+    told = journal.wait(ids["BATCH"])
+    assert len(told) == 1, told
+    batch = told[0]["DIBAO_BATCH"]
     assert json.loads(b.ctl("--json", "sms", "release", batch)) == {"what": batch, "result": "released"}
     sms.wait_texts({"good"} | {f"n{n}" for n in range(20)})
     sms.process.signal(signal.SIGHUP)
