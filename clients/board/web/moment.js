@@ -75,21 +75,26 @@ export class Moments {
 	}
 }
 
-// What stands below a name: where from, and what for where they differ.
-function below(item, single, same) {
+// What each has got, where they differ; else it stands once for all.
+function gained(item, same) {
+	if (same) return '';
+	return item.type === 'promotion' ? `晋升 ${item.to.name}` : item.honour.name;
+}
+
+// What stands below a name: where from.
+function below(item, single) {
 	const parts = [];
-	if (!same) parts.push(item.type === 'promotion' ? item.to.name : item.honour.name);
 	if (item.area !== 'own') parts.push(item.org);
 	if (item.unit && (single || item.showUnit)) parts.push(item.unit);
 	return parts.filter(Boolean).join(' · ');
 }
 
-function person(item, size, subSize, text) {
+function person(item, size, subSize, got, text) {
 	const name = nameOf(item);
 	name.style.fontSize = `${size}px`;
-	const place = el('div', 'place', text);
+	const place = el('div', 'place', got ? el('span', 'gained', got) : '', got && text ? ` · ${text}` : text);
 	place.style.fontSize = `${subSize}px`;
-	return el('div', 'person', name, text ? place : '');
+	return el('div', 'person', name, got || text ? place : '');
 }
 
 function whatFor(first, items, same) {
@@ -114,7 +119,7 @@ export function render(items, env) {
 	const least = single ? h * 0.0615 : Math.min(largest, h * (geo.portrait ? 0.03 : 0.045)); // then it breaks
 	const size = Math.max(least, Math.min(largest, (width / columns - sub) / (longest + 0.2)));
 
-	const people = el('div', 'people', ...shown.map((item) => person(item, size, sub, below(item, single, same))));
+	const people = el('div', 'people', ...shown.map((item) => person(item, size, sub, gained(item, same), below(item, single))));
 	people.style.setProperty('--cell', `${(single ? width : width / columns)}px`);
 	const parts = [el('div', 'glad', first.type === 'promotion' ? '晋升喜报' : '表彰喜报'), people];
 	if (items.length > shown.length) parts.push(el('div', 'more', `等 ${items.length} 人`));
