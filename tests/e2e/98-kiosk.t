@@ -94,7 +94,7 @@ class Machine:
         return own
 
     def board(self):
-        out = self.run("dibao-board", "--status", "--json", text=True).stdout
+        out = self.run("/usr/local/bin/dibao-board", "--status", "--json", text=True).stdout
         return json.loads(out) if out else {}
 
     def log(self):
