@@ -188,7 +188,7 @@ run: deps ## start it all on a private Redis and play the seed events; Ctrl-C en
 	@BUILD=$(abspath $(BUILD)) seeds/run.sh
 
 .PHONY: bench soak soak-sms fuzz lint format
-bench: ## measure beside the peers; QUICK=1 for two minutes
+bench: ## measure beside the peers; QUICK=1 once and briefly, in two minutes
 	@seeds/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory bench-all
 bench-all: all $(BENCHES) $(WEB)
