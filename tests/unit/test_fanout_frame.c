@@ -2,6 +2,23 @@
 /* One frame: may it go, what is it marked with, what does its number stand for. */
 #include "fanout_fixture.h"
 
+/* Ten come, `other` gets them and p, which was in step, nothing. */
+static void expect_nothing(struct fixture *f, struct peer *p, struct peer *other)
+{
+	append(f, 10);
+	wait_until(f, other->n_items == 10);
+	fanout_beat(f->fanout, p->session);
+	settle(f, other);
+	assert_int_equal(p->n_frames, 0);
+	assert_int_equal(p->n_positions, 1); /* from when it came */
+}
+
+static void expect_all(struct fixture *f, struct peer *p)
+{
+	fanout_wake(f->fanout, p->session);
+	wait_until(f, p->n_items == 10);
+}
+
 static void nothing_is_sent_when_the_lease_is_over_and_all_when_it_is_renewed(void **state)
 {
 	struct fixture *f = *state;
@@ -9,15 +26,9 @@ static void nothing_is_sent_when_the_lease_is_over_and_all_when_it_is_renewed(vo
 
 	strcpy(p->session->durable, "mailbox");
 	p->session->lease_until_usec = boottime_usec() - 1;
-	append(f, 10);
-	wait_until(f, other->n_items == 10);
-	fanout_beat(f->fanout, p->session);
-	settle(f, other);
-	assert_int_equal(p->n_frames, 0);
-	assert_int_equal(p->n_positions, 1); /* from when it came */
+	expect_nothing(f, p, other);
 	p->session->lease_until_usec = UINT64_MAX;
-	fanout_wake(f->fanout, p->session);
-	wait_until(f, p->n_items == 10);
+	expect_all(f, p);
 	assert_true(p->flags & WIRE_DATA_REPLAY);
 }
 
@@ -27,15 +38,9 @@ static void nothing_is_sent_to_whose_day_is_past(void **state)
 	struct peer *p = connect_in_step(f), *other = connect_in_step(f);
 
 	p->session->expires_ms = 1700000000000; /* that time it is */
-	append(f, 10);
-	wait_until(f, other->n_items == 10);
-	fanout_beat(f->fanout, p->session);
-	settle(f, other);
-	assert_int_equal(p->n_frames, 0);
-	assert_int_equal(p->n_positions, 1); /* from when it came */
+	expect_nothing(f, p, other);
 	p->session->expires_ms = INT64_MAX;
-	fanout_wake(f->fanout, p->session);
-	wait_until(f, p->n_items == 10);
+	expect_all(f, p);
 }
 
 /* A subscriber that finds a number missing takes its connection for broken. */
